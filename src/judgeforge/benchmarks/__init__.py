@@ -1,0 +1,1 @@
+"""Benchmarks: typed loaders of the embedded and the real ones, below the stages."""

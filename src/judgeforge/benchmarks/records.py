@@ -1,0 +1,39 @@
+"""A benchmark: items to judge, and the gold verdicts that no judge sees."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from judgeforge.grading.records import DirectItem, Format, PairwiseItem
+
+Gold = int | Literal["A", "B", "tie"]
+
+
+class BenchmarkItem(BaseModel):
+    """An item with its gold verdict.
+
+    Args:
+        gold: direct: the median score of the graders; pairwise: the better response, or ``tie``.
+        group: the part of the benchmark it belongs to (a family, a scenario group), for the breakdown; "" if none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    item: DirectItem | PairwiseItem
+    gold: Gold
+    group: str = ""
+
+
+class Benchmark(BaseModel):
+    """A named set of items of one format.
+
+    Args:
+        notes: what the loader cleaned or left out, in sentences for the report.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    format: Format
+    items: tuple[BenchmarkItem, ...]
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""Stage 4: from a judge to verdicts and metrics."""

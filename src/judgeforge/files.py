@@ -1,0 +1,168 @@
+"""Reading and writing files so that an output is whole or absent, and a broken input names its line.
+
+Written aside, flushed to the disk, renamed: a reader never sees half a file, and a kill leaves the old one.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from judgeforge.errors import EnvironmentFault, InputError
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+
+
+@contextlib.contextmanager
+def _disk_faults(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise EnvironmentFault(
+                f"No room left on the disk while writing {path}.",
+                f"free some space below {path.parent} (what stood there before is untouched) and run again.",
+            ) from error
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def write_atomically(path: Path) -> Iterator[IO[bytes]]:
+    """Open a temporary file beside ``path`` for writing bytes and rename it over ``path`` at the end.
+
+    Args:
+        path: the final place; its folder is made if absent.
+
+    Raises:
+        EnvironmentFault: the disk is full; ``path`` is as it was.
+    """
+    with _disk_faults(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False)  # noqa: SIM115
+        temporary = Path(handle.name)
+        try:
+            with handle:
+                yield handle
+                handle.flush()
+                os.fsync(handle.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(path)
+            _sync_folder(path.parent)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+@contextlib.contextmanager
+def write_folder_atomically(path: Path) -> Iterator[Path]:
+    """Give an empty folder beside ``path`` to fill, and put it in the place of ``path`` at the end.
+
+    Args:
+        path: the final folder; an older one there is replaced only once the new one is whole.
+
+    Raises:
+        EnvironmentFault: the disk is full; ``path`` is as it was.
+    """
+    with _disk_faults(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        temporary.chmod(0o755)
+        try:
+            yield temporary
+            if path.exists():
+                retired = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))
+                path.rename(retired / path.name)
+                temporary.rename(path)
+                shutil.rmtree(retired)
+            else:
+                temporary.rename(path)
+            _sync_folder(path.parent)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8, atomically."""
+    with write_atomically(path) as handle:
+        handle.write(text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as indented JSON with sorted keys and a final newline, atomically."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def write_json_lines(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write one JSON object a line, atomically."""
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def read_text(path: Path) -> str:
+    """Read a UTF-8 file.
+
+    Raises:
+        InputError: it is missing, unreadable, or not UTF-8 (the byte's offset is named).
+    """
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path} is not UTF-8: byte {error.start} cannot be decoded.",
+            "convert the file to UTF-8, for example with iconv.",
+        ) from error
+    except OSError as error:
+        raise InputError(f"Cannot read {path}: {error.strerror}.", "check the path and its permissions.") from error
+
+
+def load_json(path: Path) -> Any:
+    """Read one JSON document.
+
+    Raises:
+        InputError: missing, not UTF-8, or not JSON (line and column are named).
+    """
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{path} is not valid JSON at line {error.lineno}, column {error.colno}: {error.msg}.",
+            "repair or re-create the file.",
+        ) from error
+
+
+def load_json_rows(path: Path) -> list[dict[str, Any]]:
+    """Read a list of objects from a JSON array or JSON Lines, whatever the ending (upstream mixes them).
+
+    Raises:
+        InputError: missing, not UTF-8, broken at a named line, or not a list of objects.
+    """
+    text = read_text(path)
+    rows = load_json(path) if text.lstrip().startswith("[") else list(_parse_lines(path, text))
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict):
+            raise InputError(f"Row {number} of {path} is not a JSON object.", "give one object a row.")
+    return rows
+
+
+def _parse_lines(path: Path, text: str) -> Iterator[Any]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError as error:
+                raise InputError(
+                    f"Line {number} of {path} is not valid JSON: {error.msg}.", "repair or delete that line."
+                ) from error

