@@ -1,0 +1,52 @@
+"""How a stage's main function becomes a program: options from its arguments, faults as one line and an exit code."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, NoReturn
+
+import typer
+
+from judgeforge.errors import EnvironmentFault, JudgeforgeError
+
+DEBUG_VARIABLE = "JUDGEFORGE_DEBUG"
+"""Set to 1 to see tracebacks (the command line's ``--debug`` sets it for the stages below)."""
+
+
+class Terminated(SystemExit):
+    """SIGTERM, turned into an exception so that files are closed and runs are marked as killed."""
+
+
+def exit_with_message(error: JudgeforgeError) -> NoReturn:
+    """Print ``error`` as one line and end the process with its exit code; raise it instead where debugging is on."""
+    if os.environ.get(DEBUG_VARIABLE) == "1":
+        raise error
+    print(f"error: {error}", file=sys.stderr)  # noqa: T201
+    raise SystemExit(error.exit_code) from error
+
+
+def _terminate(signum: int, _frame: FrameType | None) -> NoReturn:
+    raise Terminated(128 + signum)
+
+
+def run_stage(command: Callable[..., Any]) -> None:
+    """Run ``command`` with the options on the command line.
+
+    Args:
+        command: a function with typed keyword arguments; each becomes an option of the same name.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(command)
+    try:
+        app(prog_name=f"python -m {command.__module__.removesuffix('.__main__')}")
+    except JudgeforgeError as error:
+        exit_with_message(error)
+    except MemoryError as error:
+        exit_with_message(_out_of_memory(error))
+
+
+def _out_of_memory(_error: MemoryError) -> EnvironmentFault:
+    return EnvironmentFault("The machine ran out of memory.", "lower batch_size in params.yaml or free some memory.")

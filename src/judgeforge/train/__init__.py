@@ -1,0 +1,1 @@
+"""Stage 2: from a training set to a judge."""

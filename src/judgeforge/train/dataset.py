@@ -1,0 +1,125 @@
+"""From a training set's conversations to token rows, of which only the judge's own words are learnt."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from torch.utils.data import Dataset
+
+from judgeforge.errors import InputError
+from judgeforge.files import load_json_rows
+from judgeforge.grading.records import TrainingExample
+from judgeforge.grading.rendering import render_chat
+from judgeforge.params import TrainingFormat
+
+IGNORED = -100
+"""The label that transformers' losses leave out."""
+
+
+class TokenRows(Dataset[dict[str, Any]]):
+    """Tokenized conversations.
+
+    Args:
+        rows: per conversation the token ids and the number of them that are the judge's completion, at the end.
+        too_long: how many conversations were left out because of their length.
+    """
+
+    def __init__(self, rows: list[dict[str, Any]], too_long: int) -> None:
+        self.rows, self.too_long = rows, too_long
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.rows[index]
+
+    def __getitems__(self, indices: list[int]) -> list[dict[str, Any]]:
+        return [self.rows[index] for index in indices]
+
+    @property
+    def tokens(self) -> int:
+        """Number of tokens in all rows."""
+        return sum(len(row["input_ids"]) for row in self.rows)
+
+
+def load_examples(folder: Path, format: TrainingFormat, prefix: str = "") -> list[TrainingExample]:
+    """Read the training set of one format; ``joint`` is both, one after the other.
+
+    Args:
+        folder: written by ``prepare``.
+        format: which.
+        prefix: ``validation_`` for the other side of the split.
+
+    Raises:
+        InputError: a missing or broken file, or no row in it.
+    """
+    formats = ("direct", "pairwise") if format == "joint" else (format,)
+    examples = []
+    for name in formats:
+        path = folder / f"{prefix}{name}.jsonl"
+        for number, row in enumerate(load_json_rows(path), start=1):
+            try:
+                examples.append(TrainingExample.model_validate(row))
+            except ValidationError as error:
+                raise InputError(
+                    f"Row {number} of {path} is no training example: {error.errors()[0]['msg']}.",
+                    "write the set again with 'dvc repro --force --single-item prepare'.",
+                ) from error
+    if not examples and not prefix:
+        raise InputError(f"The training set {format} in {folder} is empty.", "give 'prepare' more graded rows.")
+    return examples
+
+
+def tokenize_examples(examples: Sequence[TrainingExample], tokenizer: Any, max_length_tokens: int) -> TokenRows:
+    """Tokenize conversations as evaluation renders them, the completion closed by the end-of-turn token.
+
+    A conversation longer than ``max_length_tokens`` is left out rather than cut: a cut one has lost its verdict.
+    """
+    prompts = [render_chat(tokenizer, list(each.messages[:-1])) for each in examples]
+    answers = [each.messages[-1]["content"] for each in examples]
+    rows = []
+    if examples:
+        prompt_ids = tokenizer(prompts, add_special_tokens=False)["input_ids"]
+        answer_ids = tokenizer(answers, add_special_tokens=False)["input_ids"]
+        for prompt, answer in zip(prompt_ids, answer_ids, strict=True):
+            completion = [*answer, tokenizer.eos_token_id]
+            rows.append(
+                {
+                    "input_ids": [*prompt, *completion],
+                    "completion_length": len(completion),
+                    "length": len(prompt) + len(completion),
+                }
+            )
+    kept = [row for row in rows if row["length"] <= max_length_tokens]
+    return TokenRows(kept, len(rows) - len(kept))
+
+
+class LeftPadCollator:
+    """Pad rows on the left, so that all completions end together and logits are needed for the last columns alone.
+
+    Args:
+        pad_token_id: any token; padding is masked.
+    """
+
+    def __init__(self, pad_token_id: int) -> None:
+        self.pad_token_id = pad_token_id
+
+    def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """Return ``input_ids``, ``attention_mask``, ``position_ids`` and ``labels``, each (rows, longest row)."""
+        width = max(len(row["input_ids"]) for row in rows)
+        input_ids, mask, labels = [], [], []
+        for row in rows:
+            ids, completion = row["input_ids"], row["completion_length"]
+            padding = width - len(ids)
+            input_ids.append([self.pad_token_id] * padding + ids)
+            mask.append([0] * padding + [1] * len(ids))
+            labels.append([IGNORED] * (width - completion) + ids[-completion:])
+        attention_mask = torch.tensor(mask)
+        return {
+            "input_ids": torch.tensor(input_ids),
+            "attention_mask": attention_mask,
+            "position_ids": (attention_mask.cumsum(-1) - 1).clamp(min=0),
+            "labels": torch.tensor(labels),
+        }

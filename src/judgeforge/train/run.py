@@ -1,0 +1,123 @@
+"""One fine-tuning run: data, model, Trainer, resume, and the judge's folder at the end."""
+
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import set_seed
+
+from judgeforge.errors import InputError
+from judgeforge.files import write_folder_atomically, write_json, write_json_lines
+from judgeforge.grading.templates import load_template, write_template
+from judgeforge.params import TrainingFormat, TrainParams
+from judgeforge.progress import say
+from judgeforge.train.checkpoints import compute_run_key, discard_others, find_newest
+from judgeforge.train.dataset import LeftPadCollator, TokenRows, load_examples, tokenize_examples
+from judgeforge.train.model import build_model, load_tokenizer
+from judgeforge.train.trainer import CompletionTrainer, LiveLog, build_arguments, build_curve
+
+
+def train_judge(
+    params: TrainParams,
+    format: TrainingFormat,
+    data: Path,
+    base: Path,
+    checkpoints: Path,
+    out: Path,
+    curve: Path,
+    run: Any,
+) -> None:
+    """Fine-tune the base model on one format and write the judge, resuming where a killed run of these inputs stopped.
+
+    Args:
+        params: the section ``train``.
+        format: ``direct``, ``pairwise`` or ``joint``.
+        data: the training sets' folder.
+        base: the base model's folder.
+        checkpoints: this format's checkpoint folder, outside of DVC's outputs.
+        out: the judge's folder: weights, tokenizer, templates.
+        curve: JSON Lines of step, loss and learning rate.
+        run: the tracking run.
+
+    Raises:
+        InputError: no base model, an empty training set, or no row short enough.
+    """
+    if params.cpu_threads is not None and not torch.cuda.is_available():
+        torch.set_num_threads(params.cpu_threads)
+    tokenizer = load_tokenizer(base)
+    rows, validation = _load_rows(params, format, data, tokenizer)
+    key = compute_run_key(
+        {"params": params.model_dump(), "format": format, "torch": torch.__version__},
+        [path for folder in (data, base) for path in folder.iterdir() if path.is_file()],
+    )
+    discard_others(checkpoints, key)
+    resumed = find_newest(checkpoints / key)
+    if resumed:
+        say(f"Resuming {format} from {resumed.name}.")
+    set_seed(params.seed)
+    trainer, log = _build_trainer(params, format, rows, validation, tokenizer, base, checkpoints / key, run)
+    try:
+        trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+    finally:
+        log.close()
+    _write_judge(trainer, params, format, data, base, out)
+    write_json_lines(curve, build_curve(trainer.state.log_history))
+    shutil.rmtree(checkpoints / key, ignore_errors=True)
+
+
+def _load_rows(
+    params: TrainParams, format: TrainingFormat, data: Path, tokenizer: Any
+) -> tuple[TokenRows, TokenRows]:
+    rows = tokenize_examples(load_examples(data, format), tokenizer, params.max_length_tokens)
+    validation = tokenize_examples(load_examples(data, format, "validation_"), tokenizer, params.max_length_tokens)
+    if not len(rows):
+        raise InputError(
+            f"All {rows.too_long} rows of the training set {format} are longer than {params.max_length_tokens} tokens.",
+            "raise train.max_length_tokens.",
+        )
+    left_out = f"; {rows.too_long} longer ones left out" if rows.too_long else ""
+    say(f"{format}: {len(rows)} rows, {rows.tokens:,} tokens{left_out}.")
+    return rows, validation
+
+
+def _build_trainer(
+    params: TrainParams,
+    format: str,
+    rows: TokenRows,
+    validation: TokenRows,
+    tokenizer: Any,
+    base: Path,
+    checkpoints: Path,
+    run: Any,
+) -> tuple[CompletionTrainer, LiveLog]:
+    steps = math.ceil(math.ceil(len(rows) / params.batch_size) / params.gradient_accumulation)
+    trainer = CompletionTrainer(
+        model=build_model(base, params),
+        args=build_arguments(params, str(checkpoints), math.ceil(steps * params.epochs), len(validation) > 0),
+        train_dataset=rows,
+        eval_dataset=validation if len(validation) else None,
+        data_collator=LeftPadCollator(tokenizer.pad_token_id),
+        processing_class=tokenizer,
+    )
+    log = LiveLog(run, rows.tokens, f"train {format}")
+    trainer.add_callback(log)
+    return trainer, log
+
+
+def _write_judge(
+    trainer: CompletionTrainer, params: TrainParams, format: str, data: Path, base: Path, out: Path
+) -> None:
+    model, tokenizer = trainer.model, trainer.processing_class
+    if params.method == "full":
+        model = model.to(getattr(torch, params.dtype))
+        model.config.use_cache = True
+    with write_folder_atomically(out) as folder:
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        write_template(load_template(data), folder)
+        (folder / "README.md").unlink(missing_ok=True)  # peft's model card: boilerplate without a fact of ours
+        write_json(
+            folder / "training.json", {"format": format, "base": str(base), "train": params.model_dump(mode="json")}
+        )
