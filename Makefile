@@ -1,0 +1,79 @@
+# Needs Python 3.11 or 3.12 and make; everything else comes into .venv. `make help` lists the commands.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/setup.done
+# Which Python to build .venv with; empty: the first of python3.11, python3, python3.12 that is 3.11 or 3.12.
+PYTHON ?=
+# Which benchmark `make bench` runs; empty: all.
+NAME ?=
+
+# The stages' commands in dvc.yaml say "python": it must be this environment's, whether activated or not.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export DVC_NO_ANALYTICS := 1
+export DO_NOT_TRACK := 1
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+
+.PHONY: help setup demo test test-slow check bench smoke constraints clean
+
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
+
+setup: $(STAMP) ## Make .venv with everything in it (done once; again when the requirements change)
+	@:
+
+$(STAMP): pyproject.toml constraints.txt constraints-cpu.txt scripts/setup_environment.py
+	@if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+	  is_fit='import sys; raise SystemExit(sys.version_info[:2] not in ((3, 11), (3, 12)))'; found=; \
+	  for candidate in $(or $(PYTHON),python3.11 python3 python3.12); do \
+	    if "$$candidate" -c "$$is_fit" >/dev/null 2>&1; then found=$$candidate; break; fi; \
+	  done; \
+	  if [ -z "$$found" ]; then \
+	    echo "error: no Python 3.11 or 3.12 among: $(or $(PYTHON),python3.11 python3 python3.12)." \
+	      "Remedy: install Python 3.11, or name one: make $(or $(MAKECMDGOALS),setup) PYTHON=/path/to/python3.11" >&2; exit 2; \
+	  fi; \
+	  "$$found" -m venv --clear $(VENV) || { \
+	    echo "error: $$found cannot make a virtual environment." \
+	      "Remedy: install its venv module (on Debian: apt install python3-venv)." >&2; exit 2; }; \
+	fi
+	@$(BIN)/python scripts/setup_environment.py
+	@touch $@
+
+demo: setup ## Run the whole pipeline on the embedded collection and show the table of judges
+	judgeforge retrain
+
+test: setup ## Run the fast tests
+	pytest
+
+test-slow: setup ## Run the tests that take minutes: whole pipeline, kill and resume
+	pytest -m "slow and not gpu"
+
+check: setup ## Lint, types, import contracts, architecture tests, Terraform's format
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports --no-cache
+	pytest -q tests/architecture
+	@if [ -z "$$(git ls-files 'infra/*.tf')" ]; then echo "terraform fmt: skipped, infra has no .tf file"; \
+	elif ! command -v terraform >/dev/null; then echo "terraform fmt: skipped, terraform is not installed"; \
+	else terraform fmt -check -recursive infra; fi
+
+bench: setup ## Measure us against a peer, side by side (one of benchmarks/: make bench NAME=merge)
+	@for file in $(if $(NAME),benchmarks/$(NAME).py,$(filter-out benchmarks/harness.py,$(wildcard benchmarks/*.py))); do \
+	  echo "$$file"; python "$$file"; \
+	done
+
+smoke: setup ## Run every stage and the flow on a miniature model, in a copy (.judgeforge/smoke)
+	@rm -rf .judgeforge/smoke && mkdir -p .judgeforge/smoke
+	@git ls-files -z | xargs -0 cp --parents -t .judgeforge/smoke
+	cd .judgeforge/smoke && dvc config core.no_scm true && judgeforge recipe smoke && judgeforge retrain
+
+constraints: setup ## Pin the newest versions that pyproject.toml allows into constraints.txt
+	python scripts/pin_versions.py
+
+clean: ## Remove outputs and tools' caches; .venv, DVC's cache and MLflow's records stay
+	rm -rf data models curves evaluation reports .judgeforge .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
