@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import set_seed
+from transformers import PrinterCallback, set_seed
 
 from judgeforge.errors import InputError
 from judgeforge.files import write_folder_atomically, write_json, write_json_lines
@@ -102,6 +102,7 @@ def _build_trainer(
         processing_class=tokenizer,
     )
     log = LiveLog(run, rows.tokens, f"train {format}")
+    trainer.remove_callback(PrinterCallback)
     trainer.add_callback(log)
     return trainer, log
 

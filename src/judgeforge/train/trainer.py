@@ -10,6 +10,7 @@ from judgeforge.params import TrainParams
 from judgeforge.progress import progress_bar
 from judgeforge.train.checkpoints import mark_complete
 from judgeforge.train.dataset import IGNORED
+from judgeforge.train.order import LengthGroupedOrder
 
 
 class CompletionTrainer(Trainer):  # type: ignore[misc]
@@ -19,7 +20,14 @@ class CompletionTrainer(Trainer):  # type: ignore[misc]
     out five sixths of its work and memory.
     """
 
-    model_accepts_loss_kwargs = True
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        # Asks the Trainer to hand over how many tokens are learnt in the whole update, over all its batches.
+        self.model_accepts_loss_kwargs = True
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedOrder:
+        rows = self.train_dataset if train_dataset is None else train_dataset
+        return LengthGroupedOrder([row["length"] for row in rows], self.args.train_batch_size, self.args.seed)
 
     def compute_loss(
         self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -123,8 +131,6 @@ def build_arguments(params: TrainParams, checkpoints: str, updates: int, validat
         bf16=params.method == "full" and params.dtype == "bfloat16",
         use_cpu=not on_gpu,
         gradient_checkpointing=params.gradient_checkpointing,
-        train_sampling_strategy="group_by_length",
-        length_column_name="length",
         logging_steps=params.log_every_steps,
         eval_strategy="epoch" if validate else "no",
         prediction_loss_only=True,
@@ -144,4 +150,4 @@ def build_curve(log_history: list[dict[str, float]]) -> list[dict[str, float]]:
         values = _rename(entry)
         if "loss" in values or "validation_loss" in values:
             points.setdefault(int(entry["step"]), {"step": int(entry["step"])}).update(values)
-    return [points[step] for step in sorted(points)]
+    return [dict(sorted(points[step].items())) for step in sorted(points)]

@@ -1,0 +1,33 @@
+"""Fold an adapter into its base, so that a merge sees full weights of every judge: W + (alpha / r) B A."""
+
+import shutil
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+ADAPTER_FILE = "adapter_config.json"
+_COMPANIONS = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json")
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether the judge in ``folder`` is an adapter."""
+    return (folder / ADAPTER_FILE).is_file()
+
+
+def fold_adapter(base: Path, adapter: Path, out: Path) -> None:
+    """Write the full weights of a LoRA judge.
+
+    They are kept in fp32: rounded here and again after the merge, they would be rounded twice.
+
+    Args:
+        base: the base model.
+        adapter: the judge.
+        out: a folder that exists.
+    """
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, use_safetensors=True)
+    PeftModel.from_pretrained(model, adapter).merge_and_unload().save_pretrained(out)
+    for name in _COMPANIONS:
+        if (adapter / name).is_file():
+            shutil.copyfile(adapter / name, out / name)

@@ -1,0 +1,105 @@
+"""Miniature models and training sets, built on the spot: every integration test runs real libraries on them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from judgeforge.files import write_json_lines
+from judgeforge.grading.records import DirectItem, PairwiseItem, Rubric, Verdict
+from judgeforge.grading.rendering import render_prompt, render_verdict
+from judgeforge.grading.templates import JudgeTemplate, load_template, write_template
+from judgeforge.params import Params, load_params
+
+ROOT = Path(__file__).parents[2]
+RUBRIC = Rubric(criteria="Is it right?", levels=("no", "hardly", "half", "nearly", "yes"))
+
+
+@pytest.fixture(scope="session")
+def params() -> Params:
+    return load_params(ROOT / "params.yaml")
+
+
+@pytest.fixture(scope="session")
+def template() -> JudgeTemplate:
+    return load_template("judgeforge-1")
+
+
+@pytest.fixture(scope="session")
+def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from judgeforge.base.miniature import build_miniature
+
+    folder = tmp_path_factory.mktemp("base")
+    build_miniature(folder, "float32", seed=0)
+    return folder
+
+
+@pytest.fixture
+def small_train_params(params: Params) -> Any:
+    lora = params.train.lora.model_copy(update={"rank": 2, "last_layers": 1})
+    return params.train.model_copy(
+        update={
+            "lora": lora,
+            "dtype": "float32",
+            "batch_size": 2,
+            "epochs": 2,
+            "checkpoint_every_steps": 2,
+            "log_every_steps": 1,
+            "cpu_threads": 1,
+            "max_length_tokens": 2000,
+        }
+    )
+
+
+def make_example(number: int, format: str, template: JudgeTemplate) -> dict[str, Any]:
+    shared = {"item_id": str(number), "prompt_id": str(number), "instruction": f"Add {number} and 1.", "rubric": RUBRIC}
+    score = number % 5 + 1
+    if format == "direct":
+        item: DirectItem | PairwiseItem = DirectItem(response=f"It is {number + score}.", **shared)
+        verdict = Verdict(feedback="So it goes.", score=score)
+    else:
+        item = PairwiseItem(response_a="It is one.", response_b="It is two.", **shared)
+        verdict = Verdict(feedback="So it goes.", choice="A" if score > 2 else "B")
+    answer = {"role": "assistant", "content": render_verdict(verdict, template)}
+    messages = [*render_prompt(item, template), answer]
+    return {"example_id": f"{format}-{number}", "prompt_id": str(number), "format": format, "messages": messages}
+
+
+@pytest.fixture(scope="session")
+def training_sets(tmp_path_factory: pytest.TempPathFactory, template: JudgeTemplate) -> Path:
+    folder = tmp_path_factory.mktemp("train")
+    for format in ("direct", "pairwise"):
+        write_json_lines(folder / f"{format}.jsonl", [make_example(n, format, template) for n in range(8)])
+        write_json_lines(folder / f"validation_{format}.jsonl", [make_example(9, format, template)])
+    write_template(template, folder)
+    return folder
+
+
+class RecordedRun:
+    """Stands in for a tracking run where tracking is not what is tested."""
+
+    def __init__(self) -> None:
+        self.points: list[tuple[int | None, dict[str, float]]] = []
+
+    def log_metrics(self, values: dict[str, float], step: int | None = None) -> None:
+        self.points.append((step, values))
+
+
+@pytest.fixture
+def recorded_run() -> RecordedRun:
+    return RecordedRun()
+
+
+@pytest.fixture
+def train(miniature: Path, training_sets: Path, small_train_params: Any, recorded_run: RecordedRun) -> Callable[..., Any]:
+    """Train a miniature judge into ``out`` with overrides of the parameters; returns its folder."""
+    from judgeforge.train.run import train_judge
+
+    def run(out: Path, format: str = "direct", run: Any = recorded_run, **overrides: Any) -> Path:
+        chosen = small_train_params.model_copy(update=overrides)
+        checkpoints = out.parent / "checkpoints" / out.name
+        train_judge(chosen, format, training_sets, miniature, checkpoints, out, out.with_suffix(".jsonl"), run)
+        return out
+
+    return run

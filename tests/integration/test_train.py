@@ -1,0 +1,184 @@
+"""Training on a miniature model: what is learnt, what is written, and that a killed run loses nothing."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from judgeforge.errors import InputError
+from judgeforge.files import load_json_rows
+from judgeforge.train.checkpoints import compute_run_key, find_newest, mark_complete
+from judgeforge.train.dataset import IGNORED, LeftPadCollator, TokenRows, load_examples, tokenize_examples
+from judgeforge.train.model import build_model, load_tokenizer
+from judgeforge.train.order import LengthGroupedOrder
+from judgeforge.train.trainer import CompletionTrainer, build_arguments
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    name = "adapter_model.safetensors" if (folder / "adapter_model.safetensors").is_file() else "model.safetensors"
+    return load_file(folder / name)
+
+
+class Killed(Exception):
+    """The run's process goes away."""
+
+
+class KillingRun:
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def log_metrics(self, values, step=None):
+        if step == self.step:
+            raise Killed
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_training_lowers_the_loss_and_writes_a_judge(method, train, tmp_path, recorded_run):
+    out = train(tmp_path / "judge", method=method, learning_rate=0.01, epochs=6)
+    losses = [values["loss"] for _, values in recorded_run.points if "loss" in values]
+    assert losses[-1] < losses[0] - 0.15
+    assert any("tokens_per_second" in values for _, values in recorded_run.points)
+    assert {"tokenizer.json", "chat_template.jinja", "judge_template.json", "training.json"} <= {
+        path.name for path in out.iterdir()
+    }
+    assert not list(out.rglob("*.bin")), "weights are safetensors only"
+    curve = load_json_rows(out.with_suffix(".jsonl"))
+    assert curve[0].keys() == {"step", "loss", "learning_rate", "epoch"}
+    assert "validation_loss" in curve[-1]
+
+
+def test_same_seed_gives_the_same_weights_and_curve(train, tmp_path):
+    first, second = train(tmp_path / "one"), train(tmp_path / "two")
+    assert all(torch.equal(tensor, weights(second)[name]) for name, tensor in weights(first).items())
+    assert first.with_suffix(".jsonl").read_text() == second.with_suffix(".jsonl").read_text()
+
+
+@pytest.mark.parametrize(("killed_at", "resumes_from"), [(3, 2), (5, 4), (7, 6)])
+def test_a_killed_run_resumes_and_ends_where_an_uninterrupted_one_does(killed_at, resumes_from, train, tmp_path):
+    """An epoch is four updates: the kills fall into the first, right behind its end, and into the second."""
+    whole = train(tmp_path / "whole")
+    with pytest.raises(Killed):
+        train(tmp_path / "killed", run=KillingRun(killed_at))
+    checkpoints = next((tmp_path / "checkpoints" / "killed").iterdir())
+    assert find_newest(checkpoints).name == f"checkpoint-{resumes_from}"
+    assert not (tmp_path / "killed").exists(), "a judge appears whole or not at all"
+    resumed = train(tmp_path / "killed")
+    assert all(torch.equal(tensor, weights(resumed)[name]) for name, tensor in weights(whole).items())
+    assert resumed.with_suffix(".jsonl").read_text() == whole.with_suffix(".jsonl").read_text()
+    assert not checkpoints.exists(), "checkpoints go once the judge is written"
+
+
+def test_a_changed_parameter_starts_afresh(train, tmp_path):
+    with pytest.raises(Killed):
+        train(tmp_path / "judge", run=KillingRun(5))
+    fresh = train(tmp_path / "other", learning_rate=0.005)
+    changed = train(tmp_path / "judge", learning_rate=0.005)
+    assert all(torch.equal(tensor, weights(changed)[name]) for name, tensor in weights(fresh).items())
+
+
+def test_a_torn_checkpoint_is_passed_over(tmp_path):
+    for step in (2, 10, 12):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+    assert find_newest(tmp_path) is None
+    mark_complete(tmp_path, 2)
+    mark_complete(tmp_path, 10)
+    assert find_newest(tmp_path).name == "checkpoint-10"
+
+
+def test_run_key_follows_contents(tmp_path):
+    file = tmp_path / "data"
+    file.write_text("a")
+    before = compute_run_key({"x": 1}, [file])
+    assert compute_run_key({"x": 1}, [file]) == before
+    assert compute_run_key({"x": 2}, [file]) != before
+    file.write_text("b")
+    assert compute_run_key({"x": 1}, [file]) != before
+
+
+def test_the_loss_is_the_models_own_on_completion_tokens(miniature, training_sets, small_train_params, tmp_path):
+    tokenizer = load_tokenizer(miniature)
+    rows = tokenize_examples(load_examples(training_sets, "joint"), tokenizer, 2000)
+    batch = LeftPadCollator(tokenizer.pad_token_id)(rows.rows[5:11])
+    model = build_model(miniature, small_train_params)
+    trainer = CompletionTrainer(model=model, args=build_arguments(small_train_params, str(tmp_path), 1, False))
+    with torch.no_grad():
+        expected = model(**batch).loss
+        ours = trainer.compute_loss(model, dict(batch))
+    assert ours.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_each_epoch_has_its_own_order_of_batches_of_similar_length():
+    lengths = [(index * 37) % 64 for index in range(64)]
+    order = LengthGroupedOrder(lengths, batch_size=8, seed=1)
+    first = list(order)
+    order.set_epoch(1)
+    second = list(order)
+    assert sorted(first) == sorted(second) == list(range(64)) and first != second
+    for start in range(0, 64, 8):
+        batch = sorted(lengths[index] for index in first[start : start + 8])
+        assert batch[-1] - batch[0] == 7, "sorted within the pool, eight neighbours a batch"
+    order.set_epoch(0)
+    assert list(order) == first
+
+
+def test_padding_changes_no_logit(miniature, training_sets):
+    from transformers import AutoModelForCausalLM
+
+    tokenizer = load_tokenizer(miniature)
+    rows = tokenize_examples(load_examples(training_sets, "joint"), tokenizer, 2000).rows
+    collate = LeftPadCollator(tokenizer.pad_token_id)
+    model = AutoModelForCausalLM.from_pretrained(miniature).eval()
+    short, long = min(rows, key=lambda row: row["length"]), max(rows, key=lambda row: row["length"])
+    inputs = [{key: value for key, value in collate(each).items() if key != "labels"} for each in ([short], [short, long])]
+    with torch.no_grad():
+        alone, together = model(**inputs[0]).logits[0, -1], model(**inputs[1]).logits[0, -1]
+    assert torch.allclose(alone, together, atol=1e-5)
+
+
+def test_only_the_completion_is_learnt(miniature, training_sets):
+    tokenizer = load_tokenizer(miniature)
+    rows = tokenize_examples(load_examples(training_sets, "direct"), tokenizer, 2000)
+    labels = LeftPadCollator(tokenizer.pad_token_id)([rows.rows[0]])["labels"][0]
+    learnt = labels[labels != IGNORED]
+    assert tokenizer.decode(learnt) == "So it goes. [RESULT] 1<|im_end|>"
+
+
+def test_long_rows_are_left_out_and_counted_and_none_left_is_an_error(train, tmp_path, miniature, training_sets):
+    rows = tokenize_examples(load_examples(training_sets, "direct"), load_tokenizer(miniature), 10)
+    assert isinstance(rows, TokenRows) and len(rows) == 0 and rows.too_long == 8
+    with pytest.raises(InputError, match=r"longer than 10 tokens.*max_length_tokens"):
+        train(tmp_path / "judge", max_length_tokens=10)
+
+
+def test_joint_is_both_sets(training_sets):
+    formats = [example.format for example in load_examples(training_sets, "joint")]
+    assert formats == ["direct"] * 8 + ["pairwise"] * 8
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [("", "is empty"), ('{"example_id": "1"}\n', "Row 1"), ('{"a":\n', "Line 1"), (b"\xff\xfe", "not UTF-8")],
+)
+def test_bad_training_files_are_named(tmp_path, content, complaint):
+    path = tmp_path / "direct.jsonl"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(InputError, match=complaint):
+        load_examples(tmp_path, "direct")
+
+
+def test_more_adapted_layers_than_there_are_is_an_error(train, tmp_path, small_train_params):
+    lora = small_train_params.lora.model_copy(update={"last_layers": 7})
+    with pytest.raises(InputError, match="has 2 layers"):
+        train(tmp_path / "judge", lora=lora)
+
+
+def test_a_missing_base_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"no base model in .*absent"):
+        load_tokenizer(tmp_path / "absent")
+
+
+def test_judge_says_what_it_was_trained_on(train, tmp_path):
+    recorded = json.loads((train(tmp_path / "judge") / "training.json").read_text())
+    assert recorded["format"] == "direct" and recorded["train"]["method"] == "lora"
