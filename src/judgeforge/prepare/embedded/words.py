@@ -1,0 +1,141 @@
+"""Word lists of the embedded collection. All names, places and products are invented or everyday."""
+
+TOWNS = [
+    "Oslo",
+    "Bern",
+    "Rome",
+    "Kiel",
+    "Lyon",
+    "Turin",
+    "Porto",
+    "Graz",
+    "Delft",
+    "Bath",
+    "Leeds",
+    "Malmo",
+    "Ghent",
+    "Nantes",
+    "Vigo",
+    "Trier",
+    "Siena",
+    "York",
+    "Basel",
+    "Bergen",
+    "Linz",
+    "Parma",
+    "Dover",
+    "Cork",
+    "Essen",
+    "Tartu",
+    "Split",
+    "Lucca",
+    "Braga",
+    "Umea",
+]
+SURNAMES = [
+    "Berg",
+    "Lind",
+    "Keller",
+    "Moreau",
+    "Silva",
+    "Novak",
+    "Hansen",
+    "Rossi",
+    "Dubois",
+    "Brandt",
+    "Marsh",
+    "Tanaka",
+    "Okafor",
+    "Petrov",
+    "Walsh",
+    "Costa",
+    "Fischer",
+    "Nolan",
+    "Horvat",
+    "Castle",
+    "Ferro",
+    "Stone",
+    "Wagner",
+    "Lopez",
+    "Hill",
+    "Baker",
+    "Young",
+    "Ward",
+    "Cole",
+    "Fox",
+]
+FIRST_NAMES = [
+    "Mia",
+    "Tom",
+    "Lena",
+    "Omar",
+    "Sara",
+    "Ivan",
+    "Nora",
+    "Paul",
+    "Aisha",
+    "Hugo",
+    "Emma",
+    "Leo",
+    "Rita",
+    "Sam",
+    "Olga",
+    "Jack",
+    "Maya",
+    "Ben",
+    "Ana",
+    "Karl",
+    "Zoe",
+    "Max",
+    "Ella",
+    "Dan",
+]
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+BUILDINGS = (
+    "library",
+    "museum",
+    "theatre",
+    "station",
+    "market hall",
+    "town hall",
+    "school",
+    "bridge",
+    "chapel",
+    "observatory",
+    "cinema",
+    "mill",
+    "stadium",
+    "lighthouse",
+    "hospital",
+)
+FEATURES = (
+    "round windows",
+    "a red roof",
+    "a tall tower",
+    "a quiet garden",
+    "marble stairs",
+    "a painted ceiling",
+    "an old clock",
+)
+GOODS = ("pen", "book", "cup", "plate", "ticket", "candle", "brush", "towel", "lamp", "basket", "card", "toy")
+EXTRAS = ("bag", "map", "hat", "scarf", "box", "poster", "vase", "belt", "clock", "rug")
+FRUITS = ("apple", "banana", "cherry", "fig", "grape", "lemon", "mango", "orange", "peach", "plum", "melon", "quince")
+TOOLS = ("axe", "drill", "file", "hammer", "knife", "ladder", "pliers", "rake", "saw", "spade", "wrench", "chisel")
+ANIMALS = ("bear", "cat", "deer", "eagle", "fox", "goat", "horse", "lion", "mouse", "otter", "rabbit", "wolf", "zebra")
+FURNITURE = ("lamp", "chair", "desk", "shelf", "mirror", "stool", "carpet", "clock", "vase", "bench", "table", "frame")
+EVENTS = (
+    "flower market",
+    "jazz concert",
+    "book fair",
+    "city run",
+    "film night",
+    "craft fair",
+    "chess cup",
+    "boat race",
+)
+REASONS = ("a dentist visit", "a train strike", "a school exam", "a sick child", "a broken car", "a family wedding")
+OCCASIONS = ("meeting", "interview", "lesson", "phone call", "lunch", "visit")
+LANDMARKS = ("bank", "church", "bakery", "fountain", "school", "pharmacy", "cinema", "post office", "park", "hotel")
+GOALS = ("museum", "harbour", "castle", "market", "theatre", "stadium", "library", "zoo")
+PRODUCTS = ("lamp", "phone", "drill", "kettle", "tent", "bike", "camera", "heater", "radio", "fan")
+BRANDS = ("Alto", "Brio", "Nova", "Lumo", "Vero", "Zeta", "Orbit", "Pico", "Terra", "Sola", "Kando", "Mira")

@@ -1,0 +1,58 @@
+"""The stage as one function: load, check, de-duplicate, build, write."""
+
+from pathlib import Path
+
+from judgeforge.files import write_json, write_json_lines
+from judgeforge.grading.templates import load_template
+from judgeforge.params import PrepareParams
+from judgeforge.prepare.build import build_training_sets, write_training_sets
+from judgeforge.prepare.embedded.benchmarks import build_embedded_benchmarks, write_embedded_benchmarks
+from judgeforge.prepare.embedded.registry import build_embedded_collection
+from judgeforge.prepare.quality import drop_duplicates
+from judgeforge.prepare.sources import load_collection, parse_rows, require_usable
+from judgeforge.prepare.statistics import compute_statistics, describe_examples, describe_pairs
+
+EMBEDDED = "embedded"
+
+
+def prepare(
+    params: PrepareParams, *, train: Path, benchmarks: Path, statistics: Path, quarantine: Path
+) -> dict[str, object]:
+    """Build and write everything, and return the statistics.
+
+    Args:
+        params: of the stage.
+        train: folder of the training sets.
+        benchmarks: folder of the embedded benchmarks, written whatever the source.
+        statistics: JSON file.
+        quarantine: JSON Lines file of the bad rows; written first, so that it is there when the source is refused.
+
+    Raises:
+        InputError: the source cannot be used; the training sets are as they were.
+    """
+    template = load_template(params.template)
+    embedded = build_embedded_collection(params.seed, params.embedded)
+    if params.source == EMBEDDED:
+        collection = parse_rows(enumerate(embedded.training, start=1))
+    else:
+        collection = load_collection(Path(params.source))
+    set_aside = [{"line": row.line, "reason": row.reason, "row": row.raw} for row in collection.quarantined]
+    write_json_lines(quarantine, set_aside)
+    require_usable(collection, params.source, quarantine)
+    rows = drop_duplicates(collection.rows)
+    sets = build_training_sets(rows, params, template)
+    write_training_sets(sets, template, train)
+    write_embedded_benchmarks(build_embedded_benchmarks(embedded.benchmark, params.seed), benchmarks)
+    values = compute_statistics(
+        source=params.source,
+        read=len(collection.rows) + len(set_aside),
+        quarantined=len(set_aside),
+        valid=len(collection.rows),
+        rows=rows,
+    )
+    values["formats"] = {
+        name: describe_examples(examples) | (describe_pairs(sets.pairs[name]) if name in sets.pairs else {})
+        for name, examples in sets.examples.items()
+    }
+    write_json(statistics, values)
+    return values
