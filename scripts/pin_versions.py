@@ -27,7 +27,18 @@ def main() -> None:
     sources = build_source_options(settings, dict(os.environ))
     extras = [part for extra in EXTRAS.split(",") for part in ("--extra", extra)]
     listing = run(
-        *(sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--python-version", "3.11", *extras, *sources),
+        *(
+            sys.executable,
+            "-m",
+            "uv",
+            "pip",
+            "compile",
+            "pyproject.toml",
+            "--python-version",
+            "3.11",
+            *extras,
+            *sources,
+        ),
         *("--override", "constraints-cpu.txt", "--no-header", "--no-annotate", "--no-emit-find-links", "--quiet"),
         capture=True,
     )

@@ -251,7 +251,20 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     Raises:
         InputError: see ``load_section``.
     """
-    return _validate(Params, _read(path), str(path))
+    return check_params(_read(path), str(path))
+
+
+def check_params(document: object, place: str) -> Params:
+    """Check a whole document, wherever it comes from.
+
+    Args:
+        document: what params.yaml holds.
+        place: how a fault names its origin.
+
+    Raises:
+        InputError: a missing, unknown or ill-typed key.
+    """
+    return _validate(Params, document, place)
 
 
 def load_section(name: str, kind: type[SectionType], path: Path = Path("params.yaml")) -> SectionType:

@@ -1,9 +1,12 @@
 """How a stage's main function becomes a program: options from its arguments, faults as one line and an exit code."""
 
+import functools
+import inspect
 import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -31,6 +34,21 @@ def _terminate(signum: int, _frame: FrameType | None) -> NoReturn:
     raise Terminated(128 + signum)
 
 
+def take_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Let every argument of ``command`` be an option; typer makes positional ones of those without a default."""
+
+    @functools.wraps(command)
+    def wrapped(**options: Any) -> Any:
+        return command(**options)
+
+    parameters = [
+        parameter.replace(default=typer.Option(...)) if parameter.default is inspect.Parameter.empty else parameter
+        for parameter in inspect.signature(command).parameters.values()
+    ]
+    wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return wrapped
+
+
 def run_stage(command: Callable[..., Any]) -> None:
     """Run ``command`` with the options on the command line.
 
@@ -39,9 +57,9 @@ def run_stage(command: Callable[..., Any]) -> None:
     """
     signal.signal(signal.SIGTERM, _terminate)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(command)
+    app.command()(take_options(command))
     try:
-        app(prog_name=f"python -m {command.__module__.removesuffix('.__main__')}")
+        app(prog_name=f"python -m judgeforge.{Path(sys.argv[0]).parent.name}")
     except JudgeforgeError as error:
         exit_with_message(error)
     except MemoryError as error:

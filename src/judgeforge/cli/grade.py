@@ -1,0 +1,108 @@
+"""``judgeforge grade``: ask a judge about one item or a file of them."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.panel import Panel
+
+from judgeforge.cli.items import build_rubric, build_single_item, load_items
+from judgeforge.errors import InputError
+from judgeforge.files import write_json_lines
+from judgeforge.params import EvaluateParams, PromoteParams, load_section
+from judgeforge.progress import track
+
+if TYPE_CHECKING:
+    from judgeforge.grading.records import DirectItem, PairwiseItem
+
+Row = dict[str, Any]
+
+
+def grade(
+    *,
+    instruction: Annotated[str | None, typer.Option(help="What was asked.")] = None,
+    response: Annotated[str | None, typer.Option(help="The response to grade.")] = None,
+    response_b: Annotated[str | None, typer.Option(help="A second one, to be told which is better.")] = None,
+    reference: Annotated[str | None, typer.Option(help="An answer that deserves a 5.")] = None,
+    rubric: Annotated[Path | None, typer.Option(help="JSON or YAML file: criteria and five levels.")] = None,
+    criteria: Annotated[str | None, typer.Option(help="The rubric's question, in place of a file.")] = None,
+    level: Annotated[list[str] | None, typer.Option(help="A level, five times, of score 1 first.")] = None,
+    input: Annotated[Path | None, typer.Option(help="JSON Lines file of items, in place of one.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Where to write a file's verdicts (JSON Lines).")] = None,
+    model: Annotated[Path | None, typer.Option(help="A judge's folder; without it the champion grades.")] = None,
+    base: Annotated[Path | None, typer.Option(help="Base model of a LoRA judge, if not where it was.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON Lines.")] = False,
+) -> None:
+    """Grade one item, or a file of items, and print feedback and verdict.
+
+    Decoding follows the section evaluate of params.yaml, as in the judge's evaluation.
+
+    Example: judgeforge grade --rubric rubric.yaml --instruction "Name a prime." --response "Nine."
+    """
+    chosen = build_rubric(rubric, criteria, level or [])
+    if input is not None:
+        if any(value is not None for value in (instruction, response, response_b, reference)):
+            raise InputError("--input and an item's own options together.", "give the one or the other.")
+        items = load_items(input, chosen)
+    elif output is not None:
+        raise InputError("--output without --input.", "give the file of items, or redirect what --json prints.")
+    else:
+        single = {"instruction": instruction, "response": response, "response_b": response_b, "reference": reference}
+        items = [build_single_item(single, chosen)]
+    params = load_section("evaluate", EvaluateParams)
+    rows: list[Row] = [{}] * len(items)
+    for index, row in track(_grade_items(items, model or _fetch_champion(), base, params), "grading", len(items)):
+        rows[index] = row
+    if output is not None:
+        write_json_lines(output, rows)
+    if as_json or output is None:
+        _print_rows(rows, as_json)
+
+
+def _fetch_champion() -> Path:
+    params = load_section("promote", PromoteParams)
+    from judgeforge.promote.registry import fetch_judge  # noqa: PLC0415 - mlflow takes seconds
+
+    folder: Path = fetch_judge(params.model_name, "champion")
+    return folder
+
+
+def _grade_items(
+    items: "list[DirectItem | PairwiseItem]", model: Path, base: Path | None, params: EvaluateParams
+) -> Iterator[tuple[int, Row]]:
+    from judgeforge.engines.grading import stream_verdicts  # noqa: PLC0415 - torch takes seconds
+    from judgeforge.engines.transformers import TransformersEngine  # noqa: PLC0415
+    from judgeforge.grading.templates import load_template  # noqa: PLC0415
+
+    if not model.is_dir():
+        raise InputError(f"There is no judge in {model}.", "name a judge's folder, such as models/merged.")
+    template = load_template(model)
+    decoding = params.model_dump(
+        include={
+            *("batch_size", "max_new_tokens", "max_prompt_tokens", "temperature", "top_p", "repetition_penalty"),
+            *("seed", "dtype", "cpu_threads"),
+        }
+    )
+    engine = TransformersEngine(model, template=template, base_folder=base, **decoding)
+    for index, verdict, completion in stream_verdicts(engine, items, template):
+        row = {"item_id": items[index].item_id, "format": items[index].format, **verdict.model_dump()}
+        yield index, row | {"finish": completion.finish, "raw_text": completion.text}
+
+
+def _print_rows(rows: list[Row], as_json: bool) -> None:
+    console = Console()
+    for row in rows:
+        if as_json:
+            typer.echo(json.dumps(row, ensure_ascii=False))
+        else:
+            console.print(Panel(row["feedback"] or "(no feedback)", title=_name_verdict(row), title_align="left"))
+
+
+def _name_verdict(row: Row) -> str:
+    verdict = row["score"] if row["format"] == "direct" else row["choice"]
+    if verdict is None:
+        return "no verdict could be parsed"
+    return f"score {verdict} of 5" if row["format"] == "direct" else f"response {verdict} is better"
