@@ -1,0 +1,91 @@
+"""Trivial judges, the floor that a real one must clear: they know labels, chance or lengths, and never read a text."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from scipy.stats import rankdata
+
+from judgeforge.errors import InputError
+from judgeforge.files import load_json_rows
+from judgeforge.grading.parsing import parse_verdict
+from judgeforge.grading.records import SCORES, Choice, DirectItem, Format, PairwiseItem, Verdict
+from judgeforge.grading.templates import load_template
+
+Items = Sequence[DirectItem | PairwiseItem]
+ReferenceJudge = Callable[[Items], list[Verdict]]
+
+
+def build_reference(name: str, train_folder: Path, seed: int) -> ReferenceJudge:
+    """Build a trivial judge.
+
+    Args:
+        name: ``majority`` (the training set's most frequent verdict), ``random`` (uniform), or ``longer`` (the longer
+            response; for a single one, the fifth of the benchmark's responses by length that it falls into).
+        train_folder: the training sets with their template; only ``majority`` reads it.
+        seed: of ``random``, and of the draw between responses of equal length.
+
+    Raises:
+        InputError: unknown name; for ``majority``, a training set that is missing or has no verdict.
+    """
+    if name == "majority":
+        return lambda items: _judge_by_majority(items, train_folder)
+    if name == "random":
+        return lambda items: [_judge_at_random(item, seed) for item in items]
+    if name == "longer":
+        return lambda items: _judge_by_length(items, seed)
+    raise InputError(f"There is no trivial judge {name!r}.", "name majority, random or longer.")
+
+
+def _judge_by_majority(items: Items, train_folder: Path) -> list[Verdict]:
+    verdicts = {kind: _find_majority(train_folder, kind) for kind in {item.format for item in items}}
+    return [verdicts[item.format] for item in items]
+
+
+def _find_majority(train_folder: Path, format: Format) -> Verdict:
+    path = train_folder / f"{format}.jsonl"
+    marker = load_template(train_folder).result_marker
+    counts: Counter[int | str] = Counter()
+    for row in load_json_rows(path):
+        verdict = parse_verdict(row["messages"][-1]["content"], format, marker)
+        counts[verdict.score or verdict.choice or ""] += 1
+    del counts[""]
+    if not counts:
+        raise InputError(f"{path} holds no verdict.", "write it again with 'dvc repro prepare'.")
+    # Equal counts: the lowest score, or A, so that the order of the rows does not matter.
+    winner = min(counts, key=lambda each: (-counts[each], each))
+    text = "Most frequent verdict of the training set."
+    return Verdict.model_validate({"feedback": text, "score" if format == "direct" else "choice": winner})
+
+
+def _judge_at_random(item: DirectItem | PairwiseItem, seed: int) -> Verdict:
+    if item.format == "direct":
+        return Verdict(feedback="Random score.", score=SCORES[_draw(item.item_id, seed, len(SCORES))])
+    return Verdict(feedback="Random choice.", choice=_draw_choice(item.item_id, seed))
+
+
+def _judge_by_length(items: Items, seed: int) -> list[Verdict]:
+    lengths = [len(item.response) for item in items if isinstance(item, DirectItem)]
+    ranks = iter(rankdata(lengths))
+    verdicts = []
+    for item in items:
+        if isinstance(item, DirectItem):
+            share = (next(ranks) - 0.5) / len(lengths)
+            feedback = "Score by the length of the response."
+            verdicts.append(Verdict(feedback=feedback, score=SCORES[int(share * len(SCORES))]))
+        else:
+            difference = len(item.response_a) - len(item.response_b)
+            choice: Choice = "A" if difference > 0 else "B"
+            if difference == 0:
+                choice = _draw_choice(item.item_id, seed)
+            verdicts.append(Verdict(feedback="Longer response." if difference else "Equal lengths.", choice=choice))
+    return verdicts
+
+
+def _draw(item_id: str, seed: int, options: int) -> int:
+    return int(hashlib.sha256(f"{seed}/{item_id}".encode()).hexdigest(), 16) % options
+
+
+def _draw_choice(item_id: str, seed: int) -> Choice:
+    return "AB"[_draw(item_id, seed, 2)]  # type: ignore[return-value]

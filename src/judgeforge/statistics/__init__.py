@@ -1,0 +1,6 @@
+"""Statistics of verdicts, below the stages: correlations, measures of a verdict table, cluster-bootstrap intervals."""
+
+from judgeforge.statistics.bootstrap import Interval, cluster_bootstrap
+from judgeforge.statistics.measures import MAIN_MEASURE, MEASURES, build_columns
+
+__all__ = ["MAIN_MEASURE", "MEASURES", "Interval", "build_columns", "cluster_bootstrap"]

@@ -1,0 +1,105 @@
+import json
+
+import polars as pl
+import pytest
+
+from judgeforge.evaluate.metrics import compute_metrics
+from judgeforge.verdicts import SCHEMA
+
+OPTIONS = {"resamples": 200, "confidence": 0.95, "seed": 1}
+
+
+def build_table(rows: list[dict]) -> pl.DataFrame:
+    defaults = {"judge": "merged", "group": "facts", "contaminated": False, "feedback": "", "raw_text": ""}
+    defaults |= {"gold_score": None, "gold_choice": None, "score": None, "choice": None, "finish": "verdict"}
+    defaults |= {"prompt_tokens": 1, "output_tokens": 1}
+    numbered = [{"item_id": f"i{index}", "prompt_id": f"p{index}", **row} for index, row in enumerate(rows)]
+    return pl.DataFrame([defaults | row for row in numbered], schema=SCHEMA)
+
+
+def direct(gold: int, score: int | None, **more) -> dict:
+    return {"benchmark": "grades", "format": "direct", "gold_score": gold, "score": score, **more}
+
+
+def pairwise(gold: str, choice: str | None, **more) -> dict:
+    return {"benchmark": "pairs", "format": "pairwise", "gold_choice": gold, "choice": choice, **more}
+
+
+def test_direct_counts_a_missing_score_as_the_middle() -> None:
+    entry = compute_metrics(build_table([direct(1, 1), direct(2, 2), direct(4, None), direct(5, 5)]), **OPTIONS)[
+        "grades"
+    ]
+    values = {name: metric["value"] for name, metric in entry["metrics"].items()}
+    # Gold deviations (-2, -1, 1, 2), given 1, 2, 3, 5 with deviations (-1.75, -.75, .25, 2.25).
+    assert values["pearson"] == pytest.approx((3.5 + 0.75 + 0.25 + 4.5) / (10 * 8.75) ** 0.5)
+    assert values["spearman"] == pytest.approx(1)
+    assert values["kendall"] == pytest.approx(1)
+    assert values["mae"] == 0.25
+    assert values["exact_agreement"] == 0.75
+    assert values["pearson_parsed"] == pytest.approx(1)
+    assert (entry["coverage"], entry["unparsable_rate"]) == (0.75, 0.25)
+
+
+def test_a_missing_score_never_agrees_exactly_even_with_a_gold_of_the_middle() -> None:
+    entry = compute_metrics(build_table([direct(3, None), direct(3, None)]), **OPTIONS)["grades"]
+    assert entry["metrics"]["exact_agreement"]["value"] == 0
+    assert entry["metrics"]["pearson"] == {"value": None, "low": None, "high": None}
+
+
+def test_confusion_has_gold_rows_and_a_last_column_for_unparsable() -> None:
+    entry = compute_metrics(build_table([direct(1, 5), direct(1, 5), direct(4, 2), direct(5, None)]), **OPTIONS)[
+        "grades"
+    ]
+    assert entry["confusion"] == [
+        [0, 0, 0, 0, 2, 0],
+        [0, 0, 0, 0, 0, 0],
+        [0, 0, 0, 0, 0, 0],
+        [0, 1, 0, 0, 0, 0],
+        [0, 0, 0, 0, 0, 1],
+    ]
+
+
+def test_pairwise_counts_a_missing_choice_as_wrong_and_leaves_ties_out() -> None:
+    rows = [pairwise("A", "A"), pairwise("B", "A"), pairwise("B", "B"), pairwise("A", None), pairwise("tie", "A")]
+    entry = compute_metrics(build_table(rows), **OPTIONS)["pairs"]
+    values = {name: metric["value"] for name, metric in entry["metrics"].items()}
+    assert values == pytest.approx({"accuracy": 2 / 4, "accuracy_parsed": 2 / 3, "chosen_a_rate": 3 / 4})
+    assert (entry["ties"], entry["items"], entry["unparsable_rate"]) == (1, 5, pytest.approx(0.2))
+
+
+def test_contaminated_items_are_counted_and_left_out() -> None:
+    rows = [pairwise("A", "A"), pairwise("A", "B", contaminated=True), pairwise("B", "B")]
+    entry = compute_metrics(build_table(rows), **OPTIONS)["pairs"]
+    assert (entry["contaminated"], entry["items"]) == (1, 2)
+    assert entry["metrics"]["accuracy"]["value"] == 1
+
+
+def test_a_wholly_contaminated_benchmark_has_no_figures() -> None:
+    rows = [direct(1, 1, contaminated=True), direct(5, 5, contaminated=True)]
+    entry = compute_metrics(build_table(rows), **OPTIONS)["grades"]
+    assert (entry["items"], entry["contaminated"], entry["coverage"], entry["unparsable_rate"]) == (0, 2, None, None)
+    assert {metric["value"] for metric in entry["metrics"].values()} == {None}
+    assert (entry["groups"], sum(map(sum, entry["confusion"]))) == ({}, 0)
+
+
+def test_groups_carry_the_main_metric_of_their_own_items() -> None:
+    rows = [pairwise("A", "A", group="e-mail"), pairwise("B", "A", group="e-mail"), pairwise("B", "B", group="facts")]
+    rows.append(pairwise("tie", "B", group="facts"))
+    entry = compute_metrics(build_table(rows), **OPTIONS)["pairs"]
+    assert entry["groups"] == {"e-mail": {"value": 0.5, "items": 2}, "facts": {"value": 1.0, "items": 1}}
+
+
+def test_intervals_are_clustered_by_prompt() -> None:
+    rows = [pairwise("A", "A" if index // 5 % 2 else "B", prompt_id=f"p{index // 5}") for index in range(60)]
+    clustered = compute_metrics(build_table(rows), **OPTIONS)["pairs"]["metrics"]["accuracy"]
+    alone = [row | {"prompt_id": f"q{index}"} for index, row in enumerate(rows)]
+    naive = compute_metrics(build_table(alone), **OPTIONS)["pairs"]["metrics"]["accuracy"]
+    assert clustered["high"] - clustered["low"] > 1.5 * (naive["high"] - naive["low"])
+
+
+def test_benchmarks_keep_their_order_and_the_result_is_json_ready_and_repeatable() -> None:
+    table = build_table([pairwise("A", "A"), pairwise("B", "A"), direct(1, 2), direct(5, 4), direct(3, 3)])
+    metrics = compute_metrics(table, **OPTIONS)
+    assert list(metrics) == ["pairs", "grades"]
+    assert json.loads(json.dumps(metrics)) == metrics == compute_metrics(table, **OPTIONS)
+    assert metrics["pairs"]["bootstrap"] == OPTIONS
