@@ -1,6 +1,15 @@
 """Statistics of verdicts, below the stages: correlations, measures of a verdict table, cluster-bootstrap intervals."""
 
 from judgeforge.statistics.bootstrap import Interval, cluster_bootstrap
-from judgeforge.statistics.measures import MAIN_MEASURE, MEASURES, build_columns
+from judgeforge.statistics.measures import CHANCE, MAIN_MEASURE, MEASURES, build_columns
+from judgeforge.statistics.paired import compute_difference
 
-__all__ = ["MAIN_MEASURE", "MEASURES", "Interval", "build_columns", "cluster_bootstrap"]
+__all__ = [
+    "CHANCE",
+    "MAIN_MEASURE",
+    "MEASURES",
+    "Interval",
+    "build_columns",
+    "cluster_bootstrap",
+    "compute_difference",
+]
