@@ -1,6 +1,6 @@
 """What a person sees while something long runs: a bar with the time left, and short messages, on stderr."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -41,7 +41,7 @@ def track(iterable: Iterable[Thing], description: str, total: int | None = None)
         description: shown before the bar.
         total: how many there are, where ``iterable`` has no length.
     """
-    if total is None and hasattr(iterable, "__len__"):
+    if total is None and isinstance(iterable, Sized):
         total = len(iterable)
     with progress_bar() as progress:
         task = progress.add_task(description, total=total, note="")

@@ -59,7 +59,7 @@ def load_weights(model_folder: Path, base_folder: Path | None, dtype: str) -> An
     return PeftModel.from_pretrained(model, model_folder).merge_and_unload().to(wanted)
 
 
-class _StopAfterVerdict(StoppingCriteria):  # type: ignore[misc]
+class _StopAfterVerdict(StoppingCriteria):
     """End a row once its text closes with a whole verdict: judges that run on cost time and say nothing more."""
 
     def __init__(self, tokenizer: Any, formats: Sequence[str], marker: str, prompt_length: int) -> None:

@@ -47,7 +47,9 @@ def build_conversations(benchmarks: Sequence[Benchmark], template: JudgeTemplate
     ]
 
 
-def judge(engine: Engine, conversations: Sequence[Conversation], journal: Journal, description: str) -> list[Completion]:
+def judge(
+    engine: Engine, conversations: Sequence[Conversation], journal: Journal, description: str
+) -> list[Completion]:
     """Return a completion for each conversation, asking only for those that the journal does not hold."""
     found = journal.load(conversations)
     missing = [index for index in range(len(conversations)) if index not in found]

@@ -116,7 +116,7 @@ def write_evaluation(
     """Write verdicts and the metrics computed from them; return the metrics."""
     with write_folder_atomically(out) as folder:
         write_verdicts(rows, folder)
-        metrics = {
+        metrics: dict[str, object] = {
             "judge": name,
             "template": None if template is None else {"name": template.name, "digest": template.compute_digest()},
             "benchmarks": compute_metrics(

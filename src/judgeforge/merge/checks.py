@@ -1,4 +1,4 @@
-"""What must hold of the judges before a merge, and of the merged weights after it. Headers first: seconds, no weights."""
+"""What must hold of the judges before a merge (headers: seconds, no weights), and of the merged weights after it."""
 
 import hashlib
 import json

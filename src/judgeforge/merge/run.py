@@ -81,11 +81,16 @@ def _fold(name: str, judge: Path, base: Path, scratch: Path) -> Path:
 
 def _run_mergekit(recipe: dict[str, Any], params: MergeParams, folder: Path) -> None:
     from mergekit.config import MergeConfiguration  # noqa: PLC0415 - ten seconds of imports, after the checks
+    from mergekit.io.tasks import LoaderCache  # noqa: PLC0415
     from mergekit.merge import run_merge  # noqa: PLC0415
     from mergekit.options import MergeOptions  # noqa: PLC0415
 
     options = MergeOptions(copy_tokenizer=False, write_model_card=False, random_seed=params.seed, quiet=False)
-    run_merge(MergeConfiguration.model_validate(recipe), str(folder), options)
+    try:
+        run_merge(MergeConfiguration.model_validate(recipe), str(folder), options)
+    finally:
+        # mergekit keeps files open by path as long as the process lives: a second merge would read the first's weights.
+        LoaderCache().loaders.clear()
 
 
 def _copy_companions(judge: Path, folder: Path) -> None:
@@ -97,9 +102,7 @@ def _copy_companions(judge: Path, folder: Path) -> None:
 
 def _name_models(recipe: dict[str, Any], judges: dict[str, Path]) -> list[dict[str, Any]]:
     """Name the judges in place of scratch folders, which are gone when somebody reads the provenance."""
-    return [
-        {**entry, "model": str(path)} for entry, path in zip(recipe["models"], judges.values(), strict=True)
-    ]
+    return [{**entry, "model": str(path)} for entry, path in zip(recipe["models"], judges.values(), strict=True)]
 
 
 def _digest_weights(folder: Path) -> dict[str, str]:

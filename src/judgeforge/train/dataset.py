@@ -79,7 +79,7 @@ def tokenize_examples(examples: Sequence[TrainingExample], tokenizer: Any, max_l
     """
     prompts = [render_chat(tokenizer, list(each.messages[:-1])) for each in examples]
     answers = [each.messages[-1]["content"] for each in examples]
-    rows = []
+    rows: list[dict[str, Any]] = []
     if examples:
         prompt_ids = tokenizer(prompts, add_special_tokens=False)["input_ids"]
         answer_ids = tokenizer(answers, add_special_tokens=False)["input_ids"]

@@ -67,9 +67,7 @@ def train_judge(
     shutil.rmtree(checkpoints / key, ignore_errors=True)
 
 
-def _load_rows(
-    params: TrainParams, format: TrainingFormat, data: Path, tokenizer: Any
-) -> tuple[TokenRows, TokenRows]:
+def _load_rows(params: TrainParams, format: TrainingFormat, data: Path, tokenizer: Any) -> tuple[TokenRows, TokenRows]:
     rows = tokenize_examples(load_examples(data, format), tokenizer, params.max_length_tokens)
     validation = tokenize_examples(load_examples(data, format, "validation_"), tokenizer, params.max_length_tokens)
     if not len(rows):
@@ -110,7 +108,8 @@ def _build_trainer(
 def _write_judge(
     trainer: CompletionTrainer, params: TrainParams, format: str, data: Path, base: Path, out: Path
 ) -> None:
-    model, tokenizer = trainer.model, trainer.processing_class
+    model: Any = trainer.model
+    tokenizer: Any = trainer.processing_class
     if params.method == "full":
         model = model.to(getattr(torch, params.dtype))
         model.config.use_cache = True

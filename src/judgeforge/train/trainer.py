@@ -13,7 +13,7 @@ from judgeforge.train.dataset import IGNORED
 from judgeforge.train.order import LengthGroupedOrder
 
 
-class CompletionTrainer(Trainer):  # type: ignore[misc]
+class CompletionTrainer(Trainer):
     """Trainer that asks the model for the logits of the completion's columns alone.
 
     The vocabulary is the widest matrix of a small model: with a prompt of 200 tokens and an answer of 40, this leaves
@@ -26,7 +26,7 @@ class CompletionTrainer(Trainer):  # type: ignore[misc]
         self.model_accepts_loss_kwargs = True
 
     def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedOrder:
-        rows = self.train_dataset if train_dataset is None else train_dataset
+        rows: Any = self.train_dataset if train_dataset is None else train_dataset
         return LengthGroupedOrder([row["length"] for row in rows], self.args.train_batch_size, self.args.seed)
 
     def compute_loss(
@@ -46,7 +46,7 @@ class CompletionTrainer(Trainer):  # type: ignore[misc]
         return (loss, outputs) if return_outputs else loss
 
 
-class LiveLog(TrainerCallback):  # type: ignore[misc]
+class LiveLog(TrainerCallback):
     """Show a bar, send the curve to the tracking run as it grows, and mark checkpoints as whole.
 
     Args:
@@ -72,15 +72,13 @@ class LiveLog(TrainerCallback):  # type: ignore[misc]
         """Advance the bar."""
         self._bar.update(self._task, completed=state.global_step)
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
+    def on_log(self, args: Any, state: Any, control: Any, **extra: Any) -> None:
         """Send a point of the curve; the speed is that since the last point."""
-        values = {name: value for name, value in _rename(logs).items() if name != "epoch"}
+        values = {name: value for name, value in _rename(extra["logs"]).items() if name != "epoch"}
         now, epoch = time.monotonic(), state.epoch or 0.0
         if "loss" in values:
             values["tokens_per_second"] = self._tokens * (epoch - self._clock[1]) / max(now - self._clock[0], 1e-9)
-            self._bar.update(
-                self._task, note=f"loss {values['loss']:.3f}, {values['tokens_per_second']:,.0f} tokens/s"
-            )
+            self._bar.update(self._task, note=f"loss {values['loss']:.3f}, {values['tokens_per_second']:,.0f} tokens/s")
             self._clock = (now, epoch)
         if values:
             self._run.log_metrics(values, step=state.global_step)
