@@ -1,9 +1,7 @@
 """Wire the stage ``prepare``: params.yaml and its source -> training sets, embedded benchmarks, statistics."""
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
 from rich.console import Console
 
 from judgeforge.params import PrepareParams, load_section
@@ -12,13 +10,7 @@ from judgeforge.prepare.statistics import render_table
 from judgeforge.stage import run_stage
 
 
-def main(
-    *,
-    train: Annotated[Path, typer.Option(help="folder of the training sets")],
-    benchmarks: Annotated[Path, typer.Option(help="folder of the embedded benchmarks")],
-    statistics: Annotated[Path, typer.Option(help="JSON file")],
-    quarantine: Annotated[Path, typer.Option(help="JSON Lines file of the bad rows")],
-) -> None:
+def main(*, train: Path, benchmarks: Path, statistics: Path, quarantine: Path) -> None:
     """Write the training sets, the embedded benchmarks, the statistics and the quarantined rows.
 
     Example: python -m judgeforge.prepare --train data/train --benchmarks data/benchmarks

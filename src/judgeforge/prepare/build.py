@@ -92,7 +92,7 @@ def write_training_sets(sets: TrainingSets, template: JudgeTemplate, folder: Pat
 
 
 def _shows_reference(prompt_id: str, params: PrepareParams) -> bool:
-    draw = random.Random(f"{params.seed}/reference/{prompt_id}").random()  # noqa: S311
+    draw = random.Random(f"{params.seed}/reference/{prompt_id}").random()
     return draw < params.reference_probability
 
 
@@ -137,4 +137,4 @@ def _render_example(item: DirectItem | PairwiseItem, verdict: Verdict, template:
 
 
 def _shuffle(rows: list[T], seed: str) -> list[T]:
-    return random.Random(seed).sample(rows, len(rows))  # noqa: S311
+    return random.Random(seed).sample(rows, len(rows))

@@ -79,14 +79,14 @@ def build_pairs(rows: Sequence[FeedbackRow], max_pairs: int | None, seed: int) -
             if one.score != two.score
         ]
         if max_pairs is not None and len(found) > max_pairs:
-            found = random.Random(f"{seed}/pairs/{number}/{prompt_id}").sample(found, max_pairs)  # noqa: S311
+            found = random.Random(f"{seed}/pairs/{number}/{prompt_id}").sample(found, max_pairs)
         pairs.extend(found)
     return pairs
 
 
 def place_pairs(pairs: Sequence[Pair], seed: int) -> list[PlacedPair]:
     """Put the better response to A in half of the pairs (give or take one of an odd number), which half by seed."""
-    rng = random.Random(f"{seed}/placement")  # noqa: S311
+    rng = random.Random(f"{seed}/placement")
     odd: Choice = "A" if rng.random() < 0.5 else "B"
     half = len(pairs) // 2
     pool: tuple[Choice, ...] = ("A", "B")

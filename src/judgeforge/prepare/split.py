@@ -67,5 +67,5 @@ def cap_rows(rows: Sequence[Row], limit: int | None, seed: int) -> list[Row]:
 
 def _shuffle(prompt_ids: Iterable[str], seed: str) -> list[str]:
     shuffled = sorted(set(prompt_ids))
-    random.Random(seed).shuffle(shuffled)  # noqa: S311
+    random.Random(seed).shuffle(shuffled)
     return shuffled

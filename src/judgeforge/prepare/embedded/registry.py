@@ -10,16 +10,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from judgeforge.params import EmbeddedParams
-from judgeforge.prepare.embedded.held_out import build_comparison, build_directions
-from judgeforge.prepare.embedded.lists import build_filtering, build_ordering
-from judgeforge.prepare.embedded.numbers import build_arithmetic, build_conversion
-from judgeforge.prepare.embedded.reading import build_passage_facts, build_summary
+from judgeforge.prepare.embedded.families.arithmetic import build_arithmetic
+from judgeforge.prepare.embedded.families.comparison import build_comparison
+from judgeforge.prepare.embedded.families.conversion import build_conversion
+from judgeforge.prepare.embedded.families.directions import build_directions
+from judgeforge.prepare.embedded.families.email import build_email
+from judgeforge.prepare.embedded.families.filtering import build_filtering
+from judgeforge.prepare.embedded.families.ordering import build_ordering
+from judgeforge.prepare.embedded.families.passage_facts import build_passage_facts
+from judgeforge.prepare.embedded.families.record import build_record
+from judgeforge.prepare.embedded.families.summary import build_summary
 from judgeforge.prepare.embedded.tasks import Draft, Response, Task, finish, pick
-from judgeforge.prepare.embedded.writing import build_email, build_record
 
-Family = Callable[[random.Random], Task]
+Builder = Callable[[random.Random], Task]
 
-TRAINING_FAMILIES: Mapping[str, Family] = {
+TRAINING_FAMILIES: Mapping[str, Builder] = {
     "arithmetic": build_arithmetic,
     "conversion": build_conversion,
     "email": build_email,
@@ -30,7 +35,7 @@ TRAINING_FAMILIES: Mapping[str, Family] = {
     "summary": build_summary,
 }
 
-HELD_OUT_FAMILIES: Mapping[str, Family] = {"comparison": build_comparison, "directions": build_directions}
+HELD_OUT_FAMILIES: Mapping[str, Builder] = {"comparison": build_comparison, "directions": build_directions}
 """Of which no training row is."""
 
 _OFF_TOPIC_SHARE = 0.6
@@ -64,25 +69,25 @@ def build_embedded_collection(seed: int, sizes: EmbeddedParams) -> EmbeddedColle
     return EmbeddedCollection(training, benchmark)
 
 
-def _build_tasks(seed: int, name: str, family: Family, count: int) -> list[Task]:
+def _build_tasks(seed: int, name: str, family: Builder, count: int) -> list[Task]:
     tasks: dict[str, Task] = {}
     for index in range(count):
         attempt = 0
         while len(tasks) == index:
-            task = family(random.Random(f"{seed}/{name}/{index}/{attempt}"))  # noqa: S311
+            task = family(random.Random(f"{seed}/{name}/{index}/{attempt}"))
             tasks.setdefault(task.instruction, task)
             attempt += 1
     return list(tasks.values())
 
 
 def _grade(seed: int, name: str, index: int, task: Task) -> list[dict[str, Any]]:
-    rng = random.Random(f"{seed}/{name}/{index}/responses")  # noqa: S311
+    rng = random.Random(f"{seed}/{name}/{index}/responses")
     rows = []
     for score, draft in enumerate(task.drafts, start=1):
         if score == 1 and rng.random() < _OFF_TOPIC_SHARE:
             response = _stray(name, task, rng)
         else:
-            response = finish(draft, task.remarks, rng)
+            response = finish(draft, task.remarks, task.draw_length(rng), rng)
         rows.append(_build_row(name, task, score, response))
     return rows
 
@@ -94,7 +99,7 @@ def _stray(name: str, task: Task, rng: random.Random) -> Response:
     feedback = (
         f"{pick(rng, ('It', 'The response'))} is about {other.topic}; the task is about {task.topic}, so it is off."
     )
-    return finish(Draft(other.drafts[-1].text, feedback), other.remarks, rng)
+    return finish(Draft(other.drafts[-1].text, feedback), other.remarks, task.draw_length(rng), rng)
 
 
 def _build_row(name: str, task: Task, score: int, response: Response) -> dict[str, Any]:

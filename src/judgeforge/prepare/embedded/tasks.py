@@ -1,7 +1,7 @@
 """The shape of an embedded task, and how its five responses get their final length and form.
 
 Every family states the same severity: 5 all right, 4 one flaw of form, 3 one required part missing, 2 the main content
-wrong, 1 the task not addressed. A neutral remark may lengthen any response, so that length says nothing of the score.
+wrong, 1 the task not addressed. Neutral remarks lengthen all responses alike, so that length says nothing of the score.
 """
 
 import random
@@ -12,10 +12,11 @@ from typing import TypeVar
 Flaw = Callable[[random.Random, str], tuple[str, str]]
 """From a sound text to a careless one, and the words that name the flaw."""
 
+Levels = tuple[str, str, str, str, str]
 T = TypeVar("T")
 
-_SHORTEST_TARGET, _LONGEST_TARGET = 10, 29
-"""Words; drawn alike for all scores."""
+_SPREAD_WORDS = 5
+"""A response is made about as long as the longest draft of its task, give or take this many words."""
 
 
 @dataclass(frozen=True)
@@ -34,23 +35,46 @@ class Draft:
 
 
 @dataclass(frozen=True)
-class Task:
-    """One instruction with its rubric, reference and drafts.
+class Wording:
+    """The wordings of a family, all of them ``str.format`` templates over the drawn fields.
 
     Args:
-        topic: what it is about, to complete "The task is about ...".
-        levels: rubric descriptions, of score 1 first.
-        drafts: of scores 1 to 5, in that order.
-        remarks: sentences that change no score.
+        topic: completes "The task is about ...".
+        requests: instructions.
+        criteria: questions of the rubric.
+        levels: sets of five level descriptions, of score 1 first.
+        evasions: responses that do not address the task.
+        remarks: sentences that change no score, whatever response they stand in.
+        source: what the feedback compares with, as in "the passage".
+        nothing: what an evasion offers instead, as in "no year".
     """
+
+    topic: str
+    requests: tuple[str, ...]
+    criteria: tuple[str, ...]
+    levels: tuple[Levels, ...]
+    evasions: tuple[str, ...]
+    remarks: tuple[str, ...]
+    source: str
+    nothing: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """One instruction with its rubric, reference answer and drafts, of score 1 first."""
 
     topic: str
     instruction: str
     criteria: str
-    levels: tuple[str, str, str, str, str]
+    levels: Levels
     reference: str
     drafts: tuple[Draft, Draft, Draft, Draft, Draft]
     remarks: tuple[str, ...]
+
+    def draw_length(self, rng: random.Random) -> int:
+        """Draw a length in words, without regard to any score."""
+        longest = max(len(draft.text.split()) for draft in self.drafts)
+        return longest + rng.randint(-_SPREAD_WORDS, _SPREAD_WORDS)
 
 
 @dataclass(frozen=True)
@@ -61,29 +85,60 @@ class Response:
     feedback: str
 
 
+class Family:
+    """Draws the wordings of one task."""
+
+    def __init__(self, wording: Wording, rng: random.Random, wanted: str, **fields: object) -> None:
+        """Bind the family's wordings to one task.
+
+        Args:
+            wording: of the family.
+            rng: of this task.
+            wanted: what a sound response has, in the few words of the feedback.
+            fields: of the templates.
+        """
+        self._wording = wording
+        self._rng = rng
+        self._wanted = wanted
+        self._fields = fields
+
+    def phrase(self, templates: Sequence[str], **changed: object) -> str:
+        """Draw one of ``templates`` and fill it, with ``changed`` fields where a defect is planted."""
+        return pick(self._rng, templates).format(**(self._fields | changed))
+
+    def judge(self, got: str, conclusion: str) -> str:
+        """Write feedback that sets what a response has beside what it should have, then concludes."""
+        opening = pick(self._rng, ("It has", "It gives", "The response has", "The response gives"))
+        return f"{opening} {got}; {self._wording.source} has {self._wanted}, so {conclusion}."
+
+    def build_task(self, reference: str, *, wrong: Draft, partial: Draft, careless: Draft, sound: Draft) -> Task:
+        """Put a task together from its reference answer and the drafts of scores 2 to 5."""
+        evasion = Draft(self.phrase(self._wording.evasions), self.judge(self._wording.nothing, "nothing is answered"))
+        return Task(
+            topic=self.phrase((self._wording.topic,)),
+            instruction=self.phrase(self._wording.requests),
+            criteria=self.phrase(self._wording.criteria),
+            levels=pick(self._rng, self._wording.levels),
+            reference=reference,
+            drafts=(evasion, wrong, partial, careless, sound),
+            remarks=tuple(self.phrase((remark,)) for remark in self._wording.remarks),
+        )
+
+
 def pick(rng: random.Random, options: Sequence[T]) -> T:
     """Draw one of ``options``."""
     return options[rng.randrange(len(options))]
 
 
-def compare(rng: random.Random, got: str, source: str, wanted: str, conclusion: str) -> str:
-    """Write feedback that sets what a response has beside what it should have, then concludes."""
-    opening = pick(rng, ("It has {got}", "It gives {got}", "The response has {got}", "The response gives {got}"))
-    return f"{opening.format(got=got)}; {source} has {wanted}, {conclusion}."
-
-
-def finish(draft: Draft, remarks: tuple[str, ...], rng: random.Random) -> Response:
-    """Lengthen ``draft`` by remarks to a length drawn without regard to its score, then apply its flaw."""
-    target = rng.randint(_SHORTEST_TARGET, _LONGEST_TARGET)
+def finish(draft: Draft, remarks: tuple[str, ...], length: int, rng: random.Random) -> Response:
+    """Lengthen ``draft`` by remarks to about ``length`` words, then apply its flaw."""
     before: list[str] = []
     after: list[str] = []
     words = len(draft.text.split())
     for remark in rng.sample(remarks, len(remarks)):
-        grown = words + len(remark.split())
-        if grown > target + 2:
-            continue
-        (before if rng.random() < 0.3 and not before else after).append(remark)
-        words = grown
+        if words + len(remark.split()) // 2 < length:
+            words += len(remark.split())
+            (after if before or rng.random() < 0.7 else before).append(remark)
     text = " ".join([*before, draft.text, *after])
     if draft.flaw is None:
         return Response(text, draft.feedback)
