@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from judgeforge.errors import InputError
 from judgeforge.files import write_folder_atomically, write_json_lines
 from judgeforge.grading.records import DirectItem, PairwiseItem, TrainingExample, Verdict
 from judgeforge.grading.rendering import render_prompt, render_verdict
@@ -44,7 +43,7 @@ class TrainingSets:
 
 
 def build_training_sets(rows: Sequence[FeedbackRow], params: PrepareParams, template: JudgeTemplate) -> TrainingSets:
-    """Pair, split, cap, place and render.
+    """Pair, split, cap, place and render; a collection without pairs gives an empty pairwise set.
 
     Args:
         rows: checked and without duplicates.
@@ -52,18 +51,13 @@ def build_training_sets(rows: Sequence[FeedbackRow], params: PrepareParams, temp
         template: the judge template that all rows are rendered by.
 
     Raises:
-        InputError: no two responses of one instruction have different scores, or the cap lets nothing through.
+        InputError: the cap lets nothing through.
     """
     direct = [GradedRow(compute_prompt_id(row.instruction), row) for row in rows]
     pairs = build_pairs(rows, params.max_pairs_per_instruction, params.seed)
     held_back = choose_validation_prompts((row.prompt_id for row in direct), params.validation_fraction, params.seed)
     train_direct = [row for row in direct if row.prompt_id not in held_back]
     train_pairs = [pair for pair in pairs if pair.prompt_id not in held_back]
-    if not train_pairs:
-        raise InputError(
-            f"{params.source} yields no pair: no two responses of one instruction and rubric have different scores.",
-            "name a collection with several graded responses an instruction in prepare.source.",
-        )
     validation_pairs = [pair for pair in pairs if pair.prompt_id in held_back]
     placed = {
         "pairwise": place_pairs(cap_rows(train_pairs, params.max_rows_per_format, params.seed), params.seed),

@@ -14,10 +14,10 @@ MAX_WORDS_EACH = 60
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'(])")
 _SUBJECT = re.compile(
-    r"^(?:(?:the|this) (?:response|answer)|it)\b(?! is (?:clear|evident|important|worth) that)", re.IGNORECASE
+    r"^(?:(?:the|this) (?:response|answer|assistant)|it)\b(?! is (?:clear|evident|important|worth) that)", re.IGNORECASE
 )
-_INNER_SUBJECT = re.compile(r"\b(the|this) response\b", re.IGNORECASE)
-_GOOD, _POOR = 4, 2
+_INNER_SUBJECT = re.compile(r"\b(?:the|this) (?:response|assistant)\b", re.IGNORECASE)
+_GOOD = 4
 
 
 def compose_feedback(placed: PlacedPair) -> str:
@@ -49,8 +49,6 @@ def _shorten(feedback: str) -> str:
 
 
 def _conclude(one: GradedResponse, two: GradedResponse, choice: Choice) -> str:
-    if min(one.score, two.score) >= _GOOD:
-        return f"Both do well, but Response {choice} is better."
-    if max(one.score, two.score) <= _POOR:
-        return f"Both fall short, but Response {choice} is better."
-    return f"Response {choice} is better."
+    good = (one.score >= _GOOD) + (two.score >= _GOOD)
+    shared = ("Neither does well, but", "Only one does well:", "Both do well, but")[good]
+    return f"{shared} Response {choice} is better."
