@@ -4,13 +4,14 @@ A tracking server that is away stops a stage at its start, in seconds; one that 
 work: what could not be sent waits in memory and is sent again later and at the end.
 """
 
-from judgeforge.tracking.runs import Run, stage_run
+from judgeforge.tracking.runs import Run, name_user, stage_run
 from judgeforge.tracking.store import PARENT_VARIABLE, check_tracking_server, open_client, tracking_address, using_store
 
 __all__ = [
     "PARENT_VARIABLE",
     "Run",
     "check_tracking_server",
+    "name_user",
     "open_client",
     "stage_run",
     "tracking_address",

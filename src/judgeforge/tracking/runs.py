@@ -40,7 +40,7 @@ class Run:
         run_id: the run.
     """
 
-    def __init__(self, client: Any, run_id: str) -> None:  # noqa: D107 - see the class
+    def __init__(self, client: Any, run_id: str) -> None:
         self.run_id = run_id
         self._client = client
         self._metrics: list[Any] = []

@@ -1,0 +1,119 @@
+"""What speaks for a judge: its weights, the metrics, the report and its verdicts, as the stages left them."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from judgeforge.errors import InputError
+from judgeforge.lineage import load_lock
+from judgeforge.params import Judge
+
+_PRODUCER = {"base": "base", "merged": "merge"}
+"""The stage that makes a judge; ``train@JUDGE`` makes the others."""
+
+
+class Evidence(BaseModel):
+    """Where everything about one judge lies.
+
+    Args:
+        judge: its name in ``metrics``.
+        model: the folder of its weights.
+        base: the base model's folder, where ``model`` is an adapter on it; otherwise None.
+        metrics: reports/metrics.json.
+        page: reports/report.html.
+        verdicts: the folder of its verdict table.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    judge: Judge
+    model: Path
+    base: Path | None
+    metrics: Path
+    page: Path
+    verdicts: Path
+
+    def require(self) -> None:
+        """Check that everything is there.
+
+        Raises:
+            InputError: something is not; it is named.
+        """
+        places = [self.model, self.metrics, self.page, self.verdicts] + ([self.base] if self.base else [])
+        for place in places:
+            if not place.exists():
+                raise InputError(f"There is no {place}.", "run 'judgeforge retrain' or 'dvc repro' first.")
+
+
+def collect_evidence(
+    judge: Judge,
+    model: Path | None = None,
+    base: Path | None = None,
+    metrics: Path | None = None,
+    page: Path | None = None,
+    evaluation: Path | None = None,
+) -> Evidence:
+    """Gather the evidence for ``judge``; what is not named is where dvc.lock says the stages put it.
+
+    Args:
+        judge: whose evidence.
+        model: the folder of its weights.
+        base: the base model of an adapter.
+        metrics: of all judges.
+        page: the report.
+        evaluation: the folder that holds one folder of verdicts for each judge.
+
+    Raises:
+        InputError: the stages have not run, or something is not there.
+    """
+    lock = load_lock()
+    model = model or _find_model(lock, judge)
+    if base is None and (model / "adapter_config.json").is_file():
+        base = _find_out(lock, "base", "")
+    evidence = Evidence(
+        judge=judge,
+        model=model,
+        base=base,
+        metrics=metrics or _find_out(lock, "report", ".json"),
+        page=page or _find_out(lock, "report", ".html"),
+        verdicts=evaluation / judge if evaluation else _find_out(lock, f"evaluate@{judge}", ""),
+    )
+    evidence.require()
+    return evidence
+
+
+def _find_out(lock: dict[str, Any], stage: str, suffix: str) -> Path:
+    for out in lock.get(stage, {}).get("outs", []):
+        if Path(out["path"]).suffix == suffix:
+            return Path(out["path"])
+    raise InputError(
+        f"dvc.lock names no output of the stage {stage!r}.", "run 'judgeforge retrain' or 'dvc repro' first."
+    )
+
+
+def _find_model(lock: dict[str, Any], judge: str) -> Path:
+    """Take the output of the judge's own stage that its evaluation reads: a training leaves a curve, too."""
+    producer = _PRODUCER.get(judge, f"train@{judge}")
+    outs = {out["path"] for out in lock.get(producer, {}).get("outs", [])}
+    read = [dep["path"] for dep in lock.get(f"evaluate@{judge}", {}).get("deps", []) if dep["path"] in outs]
+    if not read:
+        raise InputError(
+            f"dvc.lock names no evaluated judge {judge!r}.", "run 'judgeforge retrain' or 'dvc repro' first."
+        )
+    return Path(read[0])
+
+
+def compute_digest(*places: Path | None) -> str:
+    """Return the SHA-256 over the names and contents of files, and of the files in folders, whatever their dates."""
+    whole = hashlib.sha256()
+    for place in places:
+        if place is None:
+            continue
+        files = sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]
+        for path in files:
+            name = path.relative_to(place) if place.is_dir() else Path(path.name)
+            with path.open("rb") as handle:
+                whole.update(f"{name}\0{hashlib.file_digest(handle, 'sha256').hexdigest()}\n".encode())
+    return whole.hexdigest()

@@ -1,0 +1,72 @@
+"""A judge as MLflow stores it: weights as they are, a script to run them, pinned requirements. Nothing is pickled."""
+
+import contextlib
+import io
+import warnings
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from judgeforge.params import EvaluateParams
+from judgeforge.promote.evidence import Evidence
+
+_MODEL_SCRIPT = Path(__file__).with_name("judge_model.py")
+_REQUIREMENTS = ("judgeforge", "torch", "transformers", "tokenizers", "safetensors", "peft", "pydantic", "pandas")
+_ENGINE_SETTINGS = {
+    *("batch_size", "max_new_tokens", "max_prompt_tokens", "temperature", "top_p", "repetition_penalty"),
+    *("seed", "dtype", "cpu_threads"),
+}
+
+
+@contextlib.contextmanager
+def without_chatter() -> Iterator[None]:
+    """Keep MLflow's hints and congratulations off the terminal; its errors are exceptions."""
+    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def log_model(evidence: Evidence, engine: EvaluateParams) -> str:
+    """Store a judge in the active MLflow run and return the stored model's address.
+
+    Args:
+        evidence: names the weights, and the base they adapt if they are an adapter.
+        engine: how the model is to decode: as it did when it was evaluated.
+    """
+    import mlflow  # noqa: PLC0415
+
+    artifacts = {"judge": str(evidence.model.resolve())}
+    if evidence.base is not None:
+        artifacts["base"] = str(evidence.base.resolve())
+    stored = mlflow.pyfunc.log_model(
+        name="judge",
+        python_model=str(_MODEL_SCRIPT),
+        artifacts=artifacts,
+        signature=_build_signature(),
+        pip_requirements=_pin_requirements(),
+        model_config=engine.model_dump(include=_ENGINE_SETTINGS),
+    )
+    return str(stored.model_uri)
+
+
+def _build_signature() -> Any:
+    from mlflow.models import ModelSignature  # noqa: PLC0415
+    from mlflow.types import ColSpec, Schema  # noqa: PLC0415
+
+    from judgeforge.promote.judge_model import OPTIONAL_COLUMNS, REQUIRED_COLUMNS  # noqa: PLC0415
+
+    inputs: list[Any] = [ColSpec("string", name) for name in REQUIRED_COLUMNS]
+    inputs += [ColSpec("string", name, required=False) for name in OPTIONAL_COLUMNS]
+    outputs: list[Any] = [ColSpec("string", "feedback"), ColSpec("long", "score", required=False)]
+    outputs += [ColSpec("string", "choice", required=False), ColSpec("string", "raw_text")]
+    return ModelSignature(Schema(inputs), Schema(outputs))
+
+
+def _pin_requirements() -> list[str]:
+    """Pin what the judge runs on to what it was made with, without build labels: they name one machine's wheels."""
+    pins = []
+    for name in _REQUIREMENTS:
+        with contextlib.suppress(PackageNotFoundError):
+            pins.append(f"{name}=={version(name).partition('+')[0]}")
+    return pins

@@ -1,0 +1,184 @@
+"""The registry: versions of the judge with their evidence, and the aliases challenger, champion and previous."""
+
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from judgeforge.errors import InputError
+from judgeforge.files import read_text, write_folder_atomically, write_json
+from judgeforge.lineage import describe_lineage
+from judgeforge.params import EvaluateParams, PromoteParams
+from judgeforge.promote.evidence import Evidence, compute_digest
+from judgeforge.promote.gate import JudgeMetrics, load_metrics
+from judgeforge.promote.packaging import log_model, without_chatter
+from judgeforge.tracking import open_client, stage_run, tracking_address, using_store
+
+CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
+
+_WEIGHTS_TAG, _EVIDENCE_TAG, _JUDGE_TAG = "weights_digest", "evidence_digest", "judge"
+_EVIDENCE_FOLDER = "evidence"
+_METRICS_FILE, _PAGE_FILE = f"{_EVIDENCE_FOLDER}/metrics.json", f"{_EVIDENCE_FOLDER}/report.html"
+_CACHE = Path(".judgeforge/judges")
+
+
+class JudgeVersion(BaseModel):
+    """A registered judge.
+
+    Args:
+        name: the registered model's.
+        number: the version's.
+        run_id: the run that holds its evidence.
+        judge: which judge of its metrics it is.
+        created: whether this call made it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    number: str
+    run_id: str
+    judge: str
+    created: bool = False
+
+
+def _as_version(found: Any, created: bool = False) -> JudgeVersion:
+    judge = found.tags.get(_JUDGE_TAG, "")
+    return JudgeVersion(
+        name=found.name, number=str(found.version), run_id=found.run_id or "", judge=judge, created=created
+    )
+
+
+class Registry:
+    """The versions and aliases of one registered model.
+
+    Args:
+        model_name: the registered model's name.
+
+    Raises:
+        EnvironmentFault: the store is not there.
+    """
+
+    def __init__(self, model_name: str) -> None:
+        self.name = model_name
+        self.client = open_client()
+
+    def register(self, evidence: Evidence, params: PromoteParams, engine: EvaluateParams) -> JudgeVersion:
+        """Register a judge with its evidence as ``challenger``; the same weights are the same version again.
+
+        Args:
+            evidence: the judge's weights, metrics, report and verdicts.
+            params: the section ``promote``.
+            engine: the section ``evaluate``: the version grades with the settings it was evaluated with.
+        """
+        weights = compute_digest(evidence.model, evidence.base)
+        proof = compute_digest(evidence.metrics, evidence.page, evidence.verdicts)
+        with using_store():
+            found = self._find(weights)
+            if found is None:
+                found = self._create(evidence, params, engine, {_WEIGHTS_TAG: weights, _EVIDENCE_TAG: proof})
+                version = _as_version(found, created=True)
+            else:
+                version = _as_version(found)
+                if found.tags.get(_EVIDENCE_TAG) != proof:
+                    self._log_evidence(version.run_id, evidence)
+                    self.client.set_model_version_tag(self.name, version.number, _EVIDENCE_TAG, proof)
+            self.client.set_registered_model_alias(self.name, CHALLENGER, version.number)
+        return version
+
+    def find_alias(self, alias: str) -> JudgeVersion | None:
+        """Return the version that carries ``alias``, or None."""
+        from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+        try:
+            return _as_version(self.client.get_model_version_by_alias(self.name, alias))
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            with using_store():
+                raise
+
+    def load_metrics(self, version: JudgeVersion) -> JudgeMetrics:
+        """Read a version's metrics from its evidence.
+
+        Raises:
+            InputError: the evidence has none of that judge.
+        """
+        with using_store(), tempfile.TemporaryDirectory() as folder:
+            path = self.client.download_artifacts(version.run_id, _METRICS_FILE, folder)
+            metrics = load_metrics(Path(path))
+        if version.judge not in metrics:
+            raise InputError(
+                f"The evidence of version {version.number} has no metrics of {version.judge!r}.",
+                "promote the challenger with --force and --why.",
+            )
+        return metrics[version.judge]
+
+    def record_decision(self, version: JudgeVersion, decision: dict[str, Any]) -> None:
+        """Keep a decision with the version that it is about; earlier ones stay."""
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+        with using_store(), tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"{stamp}.json"
+            write_json(path, decision)
+            self.client.log_artifact(version.run_id, str(path), "decisions")
+
+    def crown(self, version: JudgeVersion, champion: JudgeVersion | None, tags: dict[str, str]) -> None:
+        """Make ``version`` the champion, and the one before it ``previous``.
+
+        Args:
+            version: to be the champion.
+            champion: the one before it, if any.
+            tags: who, when and why; set before the alias moves, so that no champion is without them.
+        """
+        with using_store():
+            for name, value in tags.items():
+                self.client.set_model_version_tag(self.name, version.number, name, value)
+            if champion is not None:
+                self.client.set_registered_model_alias(self.name, PREVIOUS, champion.number)
+            self.client.set_registered_model_alias(self.name, CHAMPION, version.number)
+
+    def _find(self, digest: str) -> Any | None:
+        versions = self.client.search_model_versions(f"name = '{self.name}'")
+        return next((each for each in versions if each.tags.get(_WEIGHTS_TAG) == digest), None)
+
+    def _log_evidence(self, run_id: str, evidence: Evidence) -> None:
+        self.client.log_text(run_id, read_text(evidence.metrics), _METRICS_FILE)
+        self.client.log_text(run_id, read_text(evidence.page), _PAGE_FILE)
+        self.client.log_artifacts(run_id, str(evidence.verdicts), f"{_EVIDENCE_FOLDER}/verdicts")
+
+    def _create(self, evidence: Evidence, params: PromoteParams, engine: EvaluateParams, tags: dict[str, str]) -> Any:
+        import mlflow  # noqa: PLC0415
+
+        tags |= {_JUDGE_TAG: evidence.judge} | describe_lineage()
+        mlflow.set_tracking_uri(tracking_address())
+        with stage_run(f"register-{evidence.judge}", params.model_dump(), tags) as run:
+            self._log_evidence(run.run_id, evidence)
+            with mlflow.start_run(run_id=run.run_id), without_chatter():
+                return mlflow.register_model(log_model(evidence, engine), self.name, tags=tags)
+
+
+def fetch_judge(model_name: str, alias: str) -> Path:
+    """Return the folder of the judge that carries ``alias``, fetched from the store once.
+
+    Raises:
+        InputError: no version carries the alias.
+        EnvironmentFault: the store is not there.
+    """
+    registry = Registry(model_name)
+    found = registry.find_alias(alias)
+    if found is None:
+        raise InputError(
+            f"No version of {model_name!r} is {alias} yet.", "run 'judgeforge retrain', or name a judge's folder."
+        )
+    source = f"models:/{model_name}/{found.number}"
+    target = _CACHE / f"{model_name}-{found.number}-{found.run_id[:8]}"
+    if not target.is_dir():
+        import mlflow  # noqa: PLC0415
+
+        with using_store(), write_folder_atomically(target) as folder:
+            mlflow.artifacts.download_artifacts(source, dst_path=str(folder), tracking_uri=tracking_address())
+    flavors = yaml.safe_load((target / "MLmodel").read_text("utf-8"))["flavors"]
+    return target / str(flavors["python_function"]["artifacts"]["judge"]["path"])
