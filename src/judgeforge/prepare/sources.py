@@ -4,6 +4,7 @@ A bad row is set aside with its reason and costs nothing else; a file that is br
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from judgeforge.errors import InputError
 from judgeforge.files import load_json
 from judgeforge.grading.records import SCORES, NonBlank, Rubric
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _PARQUET_MAGIC = b"PAR1"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -41,6 +43,13 @@ class FeedbackRow(BaseModel):
     level_5: NonBlank = Field(alias="orig_score5_description")
     feedback: NonBlank = Field(alias="orig_feedback")
     score: int = Field(alias="orig_score")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _can_be_written(cls, value: Any) -> Any:
+        if isinstance(value, str) and _SURROGATE.search(value):
+            raise ValueError("holds a lone surrogate, which UTF-8 cannot")
+        return value
 
     @field_validator("response")
     @classmethod

@@ -18,7 +18,7 @@ BUILDINGS = (
     *("chapel", "observatory", "cinema", "mill", "stadium", "lighthouse", "hospital"),
 )
 FEATURES = ("round windows", "a red roof", "a tall tower", "a quiet garden", "marble stairs", "an old clock")
-GOODS = ("pen", "book", "cup", "plate", "ticket", "candle", "brush", "towel", "lamp", "basket", "card", "toy")
+GOODS = ("pen", "book", "cup", "plate", "ticket", "candle", "spoon", "towel", "lamp", "basket", "card", "toy")
 EXTRAS = ("bag", "map", "hat", "scarf", "box", "poster", "vase", "belt", "clock", "rug")
 FRUITS = ("apple", "banana", "cherry", "fig", "grape", "lemon", "mango", "orange", "peach", "plum", "melon", "quince")
 TOOLS = ("axe", "drill", "file", "hammer", "knife", "ladder", "pliers", "rake", "saw", "spade", "wrench", "chisel")

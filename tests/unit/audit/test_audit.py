@@ -1,0 +1,101 @@
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from judgeforge.audit.overlap import MIN_CONTAINED_CHARACTERS, find_overlaps, normalise
+from judgeforge.audit.run import audit
+from judgeforge.benchmarks.records import BenchmarkItem
+from judgeforge.errors import InputError
+from judgeforge.files import load_json, load_json_rows, write_json_lines
+from judgeforge.grading.records import DirectItem, Rubric
+from judgeforge.params import EvaluateParams, load_section
+
+ROOT = Path(__file__).parents[3]
+SHARED = ROOT.parent / "shared"
+LONG = "How can I improve my time management skills?"
+RUBRIC = Rubric(criteria="Good?", levels=("1", "2", "3", "4", "5"))
+
+
+@pytest.fixture
+def params() -> EvaluateParams:
+    return load_section("evaluate", EvaluateParams, ROOT / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("instruction", "training", "expected"),
+    [
+        (LONG, [LONG], True),
+        (f"  {LONG.upper()}\n", [LONG.replace(" ", "\n\t")], True),
+        (f'He asked: "{LONG}" Answer him.', [LONG], True),
+        (LONG, [f'x"{LONG} Be brief.'], True),
+        ("How can I cook?", [LONG], False),
+        ("Who are you?", ["Who are you?"], True),
+        ("Who are you?", ["Who are you? And where do you come from, stranger?"], False),
+        ("Who are you? And where do you come from, stranger?", ["Who are you?"], False),
+        (LONG.removesuffix("?") + " at work?", [LONG], False),
+        (LONG, [], False),
+    ],
+)
+def test_overlap(instruction, training, expected):
+    assert find_overlaps([instruction], training) == [expected]
+
+
+TEXTS = st.lists(st.text(alphabet="aB ", max_size=70), max_size=6)
+
+
+@given(TEXTS, TEXTS)
+def test_index_agrees_with_comparing_every_pair(instructions, training):
+    def same(one: str, two: str) -> bool:
+        shorter, longer = sorted((normalise(one), normalise(two)), key=len)
+        return shorter == longer or (len(shorter) >= MIN_CONTAINED_CHARACTERS and shorter in longer)
+
+    expected = [any(same(text, other) for other in training) for text in instructions]
+    assert find_overlaps(instructions, training) == expected
+
+
+def write_benchmark(folder: Path, instructions: list[str]) -> None:
+    entries = [
+        BenchmarkItem(
+            item=DirectItem(item_id=f"i{n}", prompt_id=f"p{n}", instruction=text, response="r", rubric=RUBRIC), gold=3
+        )
+        for n, text in enumerate(instructions)
+    ]
+    write_json_lines(folder / "embedded_direct.jsonl", [entry.model_dump(mode="json") for entry in entries])
+
+
+def test_contaminated_items_are_named_in_the_file(tmp_path, params):
+    write_json_lines(tmp_path / "train" / "instructions.jsonl", [{"prompt_id": "x", "instruction": LONG}])
+    write_benchmark(tmp_path / "benchmarks", ["Something else.", f"{LONG} Please.", LONG, "More."])
+    params = params.model_copy(update={"benchmarks": ("embedded_direct",)})
+    out = tmp_path / "audit.json"
+    audit(params, train=tmp_path / "train", benchmarks=tmp_path / "benchmarks", out=out)
+    assert load_json(out) == {"embedded_direct": {"items": 4, "contaminated": ["i1", "i2"], "share": 0.5}}
+
+
+def test_broken_instructions_are_an_error_and_nothing_is_written(tmp_path, params):
+    (tmp_path / "instructions.jsonl").write_text(json.dumps({"prompt_id": "x"}))
+    with pytest.raises(InputError, match="without an instruction"):
+        audit(params, train=tmp_path, benchmarks=tmp_path, out=tmp_path / "audit.json")
+    assert not (tmp_path / "audit.json").exists()
+
+
+@pytest.mark.real_data
+def test_vicuna_prompts_are_found_in_the_published_benchmarks(tmp_path, params):
+    source = SHARED / "collections" / "vicuna_gpt4_feedback.jsonl"
+    if not source.is_file() or not (SHARED / "benchmarks").is_dir():
+        pytest.skip(f"the collection and the benchmarks are not in {SHARED}")
+    texts = sorted({row["orig_instruction"] for row in load_json_rows(source)})
+    write_json_lines(tmp_path / "instructions.jsonl", [{"prompt_id": text[:9], "instruction": text} for text in texts])
+    names = ("vicuna_bench", "mt_bench", "hhh_alignment", "autoj_eval")
+    params = params.model_copy(update={"benchmarks": names, "benchmarks_folder": str(SHARED / "benchmarks")})
+    found = audit(params, train=tmp_path, benchmarks=tmp_path, out=tmp_path / "audit.json")
+    assert {name: len(found[name]["contaminated"]) for name in names} == {
+        "vicuna_bench": 320,
+        "mt_bench": 8,
+        "hhh_alignment": 0,
+        "autoj_eval": 8,
+    }
+    assert {item.split("-")[1] for item in found["mt_bench"]["contaminated"]} == {"81", "130"}

@@ -1,0 +1,112 @@
+import itertools
+import statistics
+from collections import Counter, defaultdict
+
+import pytest
+
+from judgeforge.params import EmbeddedParams
+from judgeforge.prepare.embedded.benchmarks import build_embedded_benchmarks
+from judgeforge.prepare.embedded.registry import HELD_OUT_FAMILIES, TRAINING_FAMILIES, build_embedded_collection
+from judgeforge.prepare.sources import parse_rows
+
+SIZES = EmbeddedParams(train_instructions=25, benchmark_instructions=5, held_out_instructions=20)
+
+
+@pytest.fixture(scope="module")
+def collection():
+    return build_embedded_collection(42, SIZES)
+
+
+@pytest.fixture(scope="module")
+def rows(collection):
+    return [*collection.training, *collection.benchmark]
+
+
+def by_instruction(rows):
+    groups = defaultdict(list)
+    for row in rows:
+        groups[row["orig_instruction"]].append(row)
+    return groups
+
+
+def test_it_has_the_families_and_sizes_asked_for(collection):
+    assert len(TRAINING_FAMILIES) >= 6
+    assert len(HELD_OUT_FAMILIES) >= 2
+    assert Counter(row["family"] for row in collection.training) == dict.fromkeys(TRAINING_FAMILIES, 5 * 25)
+    held_out = {f"held-out: {name}": 5 * 20 for name in HELD_OUT_FAMILIES}
+    assert Counter(row["family"] for row in collection.benchmark) == held_out | dict.fromkeys(TRAINING_FAMILIES, 5 * 5)
+
+
+def test_every_row_is_valid_and_every_instruction_has_each_score_once(rows):
+    parsed = parse_rows(enumerate(rows, start=1))
+    assert parsed.quarantined == []
+    groups = by_instruction(rows)
+    assert len(groups) == len(rows) / 5
+    for group in groups.values():
+        assert sorted(row["orig_score"] for row in group) == ["1", "2", "3", "4", "5"]
+        assert len({row["orig_response"] for row in group}) == 5
+        assert len({row["orig_criteria"] for row in group}) == 1
+
+
+def test_training_and_benchmark_instructions_never_coincide(collection):
+    trained = {row["orig_instruction"] for row in collection.training}
+    assert trained.isdisjoint(row["orig_instruction"] for row in collection.benchmark)
+
+
+def test_it_follows_from_the_seed_and_a_larger_one_keeps_the_benchmarks(collection):
+    assert build_embedded_collection(42, SIZES) == collection
+    assert build_embedded_collection(43, SIZES).training != collection.training
+    larger = SIZES.model_copy(update={"train_instructions": 30})
+    assert build_embedded_collection(42, larger).benchmark == collection.benchmark
+
+
+@pytest.mark.parametrize("seed", [42, 7])
+def test_length_tells_nothing_of_the_score(seed):
+    collection = build_embedded_collection(seed, SIZES)
+    rows = [*collection.training, *collection.benchmark]
+    wins = []
+    for group in by_instruction(rows).values():
+        for worse, better in itertools.combinations(group, 2):
+            one, two = len(better["orig_response"]), len(worse["orig_response"])
+            wins.append((one > two) + 0.5 * (one == two))
+    assert 0.42 <= statistics.mean(wins) <= 0.58
+    lengths = [len(row["orig_response"]) for row in rows]
+    assert abs(statistics.correlation(lengths, [int(row["orig_score"]) for row in rows])) < 0.15
+
+
+def test_levels_have_several_defects_in_every_family(rows):
+    conclusions = defaultdict(set)
+    for row in rows:
+        conclusions[row["family"], row["orig_score"]].add(row["orig_feedback"].rpartition("; ")[2])
+    for (family, score), found in conclusions.items():
+        assert len(found) >= 2, (family, score)
+
+
+def test_texts_are_short(rows):
+    for row in rows:
+        assert len(row["orig_feedback"].split()) <= 45
+        assert len(row["orig_response"].split()) <= 40
+        assert len(row["orig_instruction"].split()) <= 50
+
+
+def test_feedback_of_a_wrong_response_quotes_what_it_says(rows):
+    for row in rows:
+        if row["family"] == "passage facts" and row["orig_score"] == "2":
+            got = row["orig_feedback"].split(";")[0].split(maxsplit=2)[-1].removeprefix("has ").removeprefix("gives ")
+            assert all(fact in row["orig_response"] for fact in got.split(" and "))
+
+
+def test_benchmarks_hold_all_responses_and_four_balanced_pairs_an_instruction(collection):
+    benchmarks = build_embedded_benchmarks(collection.benchmark, seed=42)
+    direct, pairwise = benchmarks["embedded_direct"], benchmarks["embedded_pairwise"]
+    instructions = len(by_instruction(collection.benchmark))
+    assert len(direct) == 5 * instructions
+    assert len(pairwise) == 4 * instructions
+    assert Counter(entry.gold for entry in pairwise) == {"A": 2 * instructions, "B": 2 * instructions}
+    assert {entry.group for entry in direct} == {entry.group for entry in pairwise}
+    assert {"held-out: directions", "held-out: comparison"} < {entry.group for entry in direct}
+    assert len({entry.item.item_id for entry in [*direct, *pairwise]}) == len(direct) + len(pairwise)
+    gold = {(entry.item.instruction, entry.item.response): entry.gold for entry in direct}
+    for entry in pairwise:
+        a, b = (gold[entry.item.instruction, text] for text in (entry.item.response_a, entry.item.response_b))
+        assert entry.gold == ("A" if a > b else "B")

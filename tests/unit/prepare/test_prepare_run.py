@@ -1,0 +1,153 @@
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+
+from judgeforge.errors import InputError
+from judgeforge.files import load_json, load_json_rows
+from judgeforge.grading.parsing import parse_verdict
+from judgeforge.grading.templates import load_template
+from judgeforge.prepare.run import prepare
+
+REAL = Path(__file__).parents[4] / "shared" / "collections" / "vicuna_gpt4_feedback.jsonl"
+NAMES = ("direct", "pairwise", "validation_direct", "validation_pairwise")
+
+
+def run(params, folder):
+    return prepare(
+        params,
+        train=folder / "train",
+        benchmarks=folder / "benchmarks",
+        statistics=folder / "statistics.json",
+        quarantine=folder / "quarantine.jsonl",
+    )
+
+
+def load_sets(folder):
+    return {name: load_json_rows(folder / "train" / f"{name}.jsonl") for name in NAMES}
+
+
+def write_rows(path, raw_row, prompts=10, extra=()):
+    rows = [
+        raw_row(orig_instruction=f"Instruction {prompt}", orig_response=f"Response {score}", orig_score=str(score))
+        for prompt in range(prompts)
+        for score in (2, 3, 5)
+    ]
+    path.write_text("\n".join(json.dumps(row) for row in [*rows, *extra]))
+    return str(path)
+
+
+def test_embedded_default_gives_whole_sets_split_by_instruction(tmp_path, params):
+    values = run(params, tmp_path)
+    sets = load_sets(tmp_path)
+    for name in ("direct", "pairwise"):
+        trained = {row["prompt_id"] for row in sets[name]}
+        assert trained.isdisjoint(row["prompt_id"] for row in sets[f"validation_{name}"])
+    assert len(sets["direct"]) + len(sets["validation_direct"]) == values["rows"]["kept"] == 8 * 20 * 5
+    template = load_template(tmp_path / "train")
+    for name, rows in sets.items():
+        for row in rows:
+            assert [message["role"] for message in row["messages"]] == ["system", "user", "assistant"]
+            assert parse_verdict(row["messages"][2]["content"], row["format"], template.result_marker).parsed
+        assert len({row["example_id"] for row in rows}) == len(rows)
+        assert values["formats"][name]["rows"] == len(rows)
+    listed = {row["prompt_id"] for row in load_json_rows(tmp_path / "train" / "instructions.jsonl")}
+    assert listed == {row["prompt_id"] for rows in sets.values() for row in rows}
+    assert load_json(tmp_path / "statistics.json") == values
+    assert (tmp_path / "quarantine.jsonl").read_text() == ""
+    assert len(load_json_rows(tmp_path / "benchmarks" / "embedded_pairwise.jsonl")) == 4 * (8 * 3 + 2 * 6)
+
+
+def test_two_runs_write_the_same_bytes_and_another_seed_does_not(tmp_path, params):
+    for name, seed in (("one", 1), ("two", 1), ("three", 2)):
+        run(params.model_copy(update={"seed": seed}), tmp_path / name)
+    contents = [
+        {path.relative_to(tmp_path / name): path.read_bytes() for path in (tmp_path / name).rglob("*.json*")}
+        for name in ("one", "two", "three")
+    ]
+    assert contents[0] == contents[1]
+    assert contents[0][Path("train/direct.jsonl")] != contents[2][Path("train/direct.jsonl")]
+
+
+def test_files_are_shuffled_and_pairs_balanced(tmp_path, params):
+    values = run(params, tmp_path)
+    prompt_ids = [row["prompt_id"] for row in load_sets(tmp_path)["direct"]]
+    assert sum(one == two for one, two in itertools.pairwise(prompt_ids)) < len(prompt_ids) / 10
+    for name in ("pairwise", "validation_pairwise"):
+        counts = values["formats"][name]["better_is"]
+        assert abs(counts["A"] - counts["B"]) <= 1
+        letters = [row["messages"][2]["content"][-1] for row in load_sets(tmp_path)[name]]
+        assert letters.count("A") == counts["A"]
+
+
+@pytest.mark.parametrize(("probability", "expected"), [(0.0, 0), (1.0, 10)])
+def test_reference_is_shown_by_probability(tmp_path, params, raw_row, probability, expected):
+    source = write_rows(tmp_path / "rows.jsonl", raw_row)
+    changed = {"source": source, "reference_probability": probability, "validation_fraction": 0.0}
+    run(params.model_copy(update=changed), tmp_path)
+    direct = load_sets(tmp_path)["direct"]
+    shown = {row["prompt_id"] for row in direct if "Red." in row["messages"][1]["content"]}
+    assert len(shown) == expected
+
+
+def test_reference_is_shown_for_whole_instructions_and_in_both_formats_alike(tmp_path, params, raw_row):
+    source = write_rows(tmp_path / "rows.jsonl", raw_row, prompts=40)
+    run(params.model_copy(update={"source": source, "reference_probability": 0.5}), tmp_path)
+    shown: dict[str, set[bool]] = {}
+    for rows in load_sets(tmp_path).values():
+        for row in rows:
+            shown.setdefault(row["prompt_id"], set()).add("Red." in row["messages"][1]["content"])
+    assert all(len(answers) == 1 for answers in shown.values())
+    assert 8 < sum(answers == {True} for answers in shown.values()) < 32
+
+
+def test_cap_draws_whole_instructions(tmp_path, params, raw_row):
+    source = write_rows(tmp_path / "rows.jsonl", raw_row)
+    changed = {"source": source, "max_rows_per_format": 8, "validation_fraction": 0.0}
+    run(params.model_copy(update=changed), tmp_path)
+    sets = load_sets(tmp_path)
+    assert (len(sets["direct"]), len(sets["pairwise"])) == (6, 6)
+    assert len({row["prompt_id"] for row in sets["direct"]}) == 2
+
+
+def test_bad_rows_are_quarantined_and_the_rest_is_used(tmp_path, params, raw_row):
+    source = write_rows(tmp_path / "rows.jsonl", raw_row, extra=[raw_row(orig_score="6"), raw_row(), raw_row()])
+    values = run(params.model_copy(update={"source": source}), tmp_path)
+    assert values["rows"] == {"read": 33, "quarantined": 1, "duplicates": 1, "kept": 31}
+    (bad,) = load_json_rows(tmp_path / "quarantine.jsonl")
+    assert bad["line"] == 31
+    assert bad["row"]["orig_score"] == "6"
+
+
+def test_refused_source_leaves_the_sets_and_writes_the_quarantine(tmp_path, params, raw_row):
+    run(params, tmp_path)
+    before = (tmp_path / "train" / "direct.jsonl").read_bytes()
+    path = tmp_path / "bad.jsonl"
+    path.write_text("\n".join(json.dumps(raw_row(orig_score="6")) for _ in range(3)))
+    with pytest.raises(InputError, match="All 3 rows"):
+        run(params.model_copy(update={"source": str(path)}), tmp_path)
+    assert len(load_json_rows(tmp_path / "quarantine.jsonl")) == 3
+    assert (tmp_path / "train" / "direct.jsonl").read_bytes() == before
+
+
+def test_braces_and_markers_in_a_row_stay_as_they_are(tmp_path, params, raw_row):
+    row = {"orig_response": "Use {instruction} and [RESULT] 1.", "orig_score": "5", "orig_instruction": "Instruction 0"}
+    source = write_rows(tmp_path / "rows.jsonl", raw_row, extra=[raw_row(**row)])
+    run(params.model_copy(update={"source": source, "validation_fraction": 0.0}), tmp_path)
+    (example,) = [
+        row for row in load_sets(tmp_path)["direct"] if "Use {instruction} and [RESULT] 1." in str(row["messages"][1])
+    ]
+    assert example["messages"][2]["content"].endswith("[RESULT] 5")
+
+
+@pytest.mark.real_data
+def test_real_collection_gives_206_pairs_of_different_median(tmp_path, params):
+    if not REAL.is_file():
+        pytest.skip(f"the collection is not at {REAL}")
+    values = run(params.model_copy(update={"source": str(REAL), "max_pairs_per_instruction": None}), tmp_path)
+    assert values["rows"] == {"read": 960, "quarantined": 0, "duplicates": 0, "kept": 960}
+    assert (values["instructions"], values["responses"]) == (80, 320)
+    formats = values["formats"]
+    assert formats["direct"]["rows"] + formats["validation_direct"]["rows"] == 960
+    assert formats["pairwise"]["rows"] + formats["validation_pairwise"]["rows"] == 206
