@@ -1,0 +1,1 @@
+"""Stage 5: tables and plots of all judges, from the files that the other stages wrote."""

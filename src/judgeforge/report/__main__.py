@@ -1,0 +1,42 @@
+"""Wire the stage ``report``: the files of all other stages -> metrics and page, and a table on the terminal."""
+
+from pathlib import Path
+
+from judgeforge.files import write_json, write_text
+from judgeforge.params import EvaluateParams, MatrixParams, load_section
+from judgeforge.progress import console, say
+from judgeforge.report.comparison import build_metrics, compute_differences
+from judgeforge.report.page import render_page
+from judgeforge.report.sources import load_sources
+from judgeforge.report.table import render_terminal_table
+from judgeforge.stage import run_stage
+
+
+def main(
+    *, evaluation: Path, curves: Path, statistics: Path, audit: Path, benchmarks: Path, metrics: Path, page: Path
+) -> None:
+    """Write the metrics file and the page.
+
+    Example: python -m judgeforge.report --evaluation evaluation --curves curves --statistics data/statistics.json
+    --audit data/audit.json --benchmarks data/benchmarks --metrics reports/metrics.json --page reports/report.html
+    """
+    folder = load_section("evaluate", EvaluateParams).benchmarks_folder
+    sources = load_sources(
+        load_section("matrix", MatrixParams),
+        evaluation=evaluation,
+        curves=curves,
+        statistics=statistics,
+        audit=audit,
+        embedded_folder=benchmarks,
+        benchmarks_folder=None if folder is None else Path(folder),
+    )
+    differences = compute_differences(sources)
+    figures = build_metrics(sources, differences)
+    write_json(metrics, figures)
+    write_text(page, render_page(sources, differences))
+    console.print(render_terminal_table(figures))
+    say(f"The report is at {page}.")
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,115 @@
+"""Geometry of the plots. The template draws them as SVG; positions are percentages, so that they fit any width."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from judgeforge.grading.records import SCORES, Format
+from judgeforge.report.comparison import Figure
+from judgeforge.report.words import format_figure
+from judgeforge.statistics import CHANCE, MAIN_MEASURE
+
+_TICKS_ABOUT = 5
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A linear axis.
+
+    Args:
+        low: value at 0 %.
+        high: value at 100 %.
+        step: between ticks.
+    """
+
+    low: float
+    high: float
+    step: float
+
+    def place(self, value: float) -> float:
+        """Return where ``value`` lies, in percent, within the axis."""
+        share = (value - self.low) / (self.high - self.low)
+        return round(100 * min(1.0, max(0.0, share)), 2)
+
+    @property
+    def ticks(self) -> list[float]:
+        """Multiples of ``step`` within the axis."""
+        first, last = math.ceil(self.low / self.step - 1e-9), math.floor(self.high / self.step + 1e-9)
+        return [round(number * self.step, 10) for number in range(first, last + 1)]
+
+
+def build_measure_axis(format: Format, figures: Sequence[Figure]) -> Axis:
+    """Build the axis of a main measure: shares from 0 to 1, correlations from -0.2 or lower to 1."""
+    if format == "pairwise":
+        return Axis(0.0, 1.0, 0.25)
+    ends = [end for figure in figures for end in (figure["value"], figure["low"]) if end is not None]
+    return Axis(min(-0.2, math.floor(min(ends, default=0.0) * 5) / 5), 1.0, 0.2)
+
+
+def build_dots(format: Format, figures: Mapping[str, Figure]) -> dict[str, Any]:
+    """Lay out a plot of dots and intervals, a row a judge.
+
+    Args:
+        format: of the benchmark.
+        figures: judge to value, low and high of the main measure.
+    """
+    measure = MAIN_MEASURE[format]
+    axis = build_measure_axis(format, list(figures.values()))
+    rows = []
+    for judge, figure in figures.items():
+        places = {key: None if end is None else axis.place(end) for key, end in figure.items()}
+        rows.append({"judge": judge, "text": format_figure(figure["value"], measure), **places})
+    ticks = [{"place": axis.place(tick), "text": _format_tick(tick, format)} for tick in axis.ticks]
+    return {"rows": rows, "ticks": ticks, "chance": axis.place(CHANCE[format])}
+
+
+def build_curve(points: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Lay out one training curve: the loss as a line, the validation loss as dots; None where no loss was logged."""
+    loss = [(point["step"], point["loss"]) for point in points if "loss" in point]
+    validation = [(point["step"], point["validation_loss"]) for point in points if "validation_loss" in point]
+    if not loss:
+        return None
+    across = _build_round_axis(max(step for step, _ in loss + validation))
+    up = _build_round_axis(max(value for _, value in loss + validation))
+    return {
+        "line": " ".join(f"{across.place(step)},{100 - up.place(value):.2f}" for step, value in loss),
+        "dots": [{"x": across.place(step), "y": round(100 - up.place(value), 2)} for step, value in validation],
+        "x_ticks": [{"place": across.place(tick), "text": f"{tick:g}"} for tick in across.ticks],
+        "y_ticks": [{"place": round(100 - up.place(tick), 2), "text": f"{tick:g}"} for tick in up.ticks],
+        "first": loss[0][1],
+        "last": loss[-1][1],
+        "last_validation": validation[-1][1] if validation else None,
+        "steps": max(step for step, _ in loss + validation),
+    }
+
+
+def build_heatmap(confusion: Sequence[Sequence[int]]) -> list[list[dict[str, Any]]]:
+    """Shade each cell by its share of the gold score's items, so that rare gold scores can be read as well.
+
+    Args:
+        confusion: gold score by given score, a last column for unparsable.
+    """
+    rows = []
+    for gold, counts in zip(SCORES, confusion, strict=True):
+        total = sum(counts)
+        rows.append(
+            [
+                {"count": count, "share": round(count / total, 3) if total else 0.0, "exact": given == gold}
+                for given, count in enumerate(counts, start=1)
+            ]
+        )
+    return rows
+
+
+def _format_tick(value: float, format: Format) -> str:
+    return f"{100 * value:.0f}%" if format == "pairwise" else f"{value:g}".replace("-", "−")
+
+
+def _build_round_axis(highest: float) -> Axis:
+    """Build an axis from 0 to just above ``highest`` whose ticks are 1, 2 or 5 times a power of ten apart."""
+    highest = highest or 1.0
+    rough = highest / _TICKS_ABOUT
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))
+    return Axis(0.0, highest, step)

@@ -1,0 +1,121 @@
+"""What the report is made of: the files of the other stages, loaded and checked against one another."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import polars as pl
+
+from judgeforge.benchmarks import Benchmark, load_benchmark
+from judgeforge.errors import InputError
+from judgeforge.files import load_json, load_json_rows
+from judgeforge.params import MatrixParams, Reference
+from judgeforge.verdicts import load_verdicts
+
+REFERENCES: tuple[str, ...] = get_args(Reference)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One judge's metrics, by benchmark, and the verdicts they were computed from."""
+
+    judge: str
+    metrics: dict[str, dict[str, Any]]
+    verdicts: pl.DataFrame
+    template: str | None
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it is a trivial judge."""
+        return self.judge in REFERENCES
+
+    def select(self, benchmark: str) -> pl.DataFrame:
+        """Return the verdicts on one benchmark."""
+        return self.verdicts.filter(pl.col("benchmark") == benchmark)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """All that a report shows.
+
+    Args:
+        evaluations: judges, then references, in the order of params.yaml.
+        benchmarks: those that were judged, whole, in the order of the verdicts.
+        curves: format to the points of its training.
+        statistics: what ``prepare`` counted.
+        flagged: by benchmark, how many of all its items ``audit`` found in the training sets.
+    """
+
+    evaluations: tuple[Evaluation, ...]
+    benchmarks: dict[str, Benchmark]
+    curves: dict[str, list[dict[str, Any]]]
+    statistics: dict[str, Any]
+    flagged: dict[str, int]
+
+    @property
+    def subject(self) -> Evaluation:
+        """The judge that the report is about: the merged one, or else the last that is no reference."""
+        judges = [evaluation for evaluation in self.evaluations if not evaluation.is_reference]
+        merged = [evaluation for evaluation in judges if evaluation.judge == "merged"]
+        return (merged or judges[-1:])[0]
+
+
+def load_sources(
+    matrix: MatrixParams,
+    *,
+    evaluation: Path,
+    curves: Path,
+    statistics: Path,
+    audit: Path,
+    embedded_folder: Path,
+    benchmarks_folder: Path | None,
+) -> Sources:
+    """Load what ``matrix`` names; older files of other judges and formats are left alone.
+
+    Args:
+        matrix: the judges, references and formats.
+        evaluation: a folder a judge.
+        curves: a file a format.
+        statistics: of the training sets.
+        audit: contaminated item ids by benchmark.
+        embedded_folder: of the embedded benchmarks.
+        benchmarks_folder: of the published ones.
+
+    Raises:
+        InputError: a file is missing or broken, or the judges judged different benchmarks.
+    """
+    evaluations = [_load_evaluation(evaluation / name, name) for name in (*matrix.judges, *matrix.references)]
+    names = list(evaluations[0].metrics)
+    for other in evaluations:
+        if set(other.metrics) != set(names):
+            raise InputError(
+                f"{evaluations[0].judge} and {other.judge} judged different benchmarks.",
+                "evaluate both again with 'dvc repro'.",
+            )
+    contaminated = load_json(audit)
+    return Sources(
+        evaluations=tuple(evaluations),
+        benchmarks={name: load_benchmark(name, embedded_folder, benchmarks_folder) for name in names},
+        curves={kind: load_json_rows(curves / f"{kind}.jsonl") for kind in matrix.formats},
+        statistics=load_json(statistics),
+        flagged={name: len(contaminated[name]["contaminated"]) for name in names},
+    )
+
+
+def _load_evaluation(folder: Path, name: str) -> Evaluation:
+    document = load_json(folder / "metrics.json")
+    verdicts = load_verdicts(folder)
+    found = document.get("benchmarks") if isinstance(document, dict) else None
+    order = verdicts["benchmark"].unique(maintain_order=True).to_list()
+    if not isinstance(found, dict) or set(found) != set(order):
+        raise InputError(
+            f"{folder / 'metrics.json'} does not belong to the verdicts beside it.",
+            f"evaluate again with 'dvc repro --force --single-item evaluate@{name}'.",
+        )
+    template = document.get("template")
+    return Evaluation(
+        judge=name,
+        metrics={benchmark: found[benchmark] for benchmark in order},
+        verdicts=verdicts,
+        template=template["name"] if template else None,
+    )

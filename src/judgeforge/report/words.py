@@ -1,0 +1,128 @@
+"""The report's words: titles of what the files call by short names, and numbers as a person reads them."""
+
+from collections.abc import Mapping
+
+from judgeforge.report.comparison import Check
+
+BENCHMARK_TITLES: Mapping[str, str] = {
+    "embedded_direct": "Embedded, direct",
+    "embedded_pairwise": "Embedded, pairwise",
+    "vicuna_bench": "Vicuna Bench",
+    "mt_bench": "MT Bench",
+    "hhh_alignment": "HHH Alignment",
+    "autoj_eval": "Auto-J Eval",
+}
+
+JUDGE_NOTES: Mapping[str, str] = {
+    "base": "the model before any training",
+    "direct": "trained to give scores",
+    "pairwise": "trained to choose the better of two",
+    "joint": "trained on both formats at once",
+    "merged": "the weights of direct and pairwise, merged",
+    "majority": "the most frequent verdict of the training set, always",
+    "random": "verdicts by lot",
+    "longer": "knows only lengths: longer is better",
+}
+
+MEASURE_TITLES: Mapping[str, str] = {
+    "pearson": "Pearson correlation",
+    "spearman": "Spearman correlation",
+    "kendall": "Kendall τ-b",
+    "mae": "Mean error (points)",
+    "exact_agreement": "Exact agreement",
+    "pearson_parsed": "Pearson, parsed only",
+    "accuracy": "Accuracy",
+    "accuracy_parsed": "Accuracy, parsed only",
+    "chosen_a_rate": "Chose A",
+}
+
+_SHARES = {"accuracy", "accuracy_parsed", "exact_agreement", "chosen_a_rate"}
+_MOSTLY = 0.5
+
+
+def format_figure(value: float | None, measure: str) -> str:
+    """Write a measure: shares in percent, the rest with two decimals; a dash for an undefined one."""
+    if value is None:
+        return "–"
+    text = f"{100 * value:z.1f}%" if measure in _SHARES else f"{value:z.2f}"
+    return text.replace("-", "−")
+
+
+def format_difference(value: float, measure: str) -> str:
+    """Write a difference with its sign; differences of shares in percentage points."""
+    text = f"{100 * value:+z.1f} points" if measure in _SHARES else f"{value:+z.2f}"
+    return text.replace("-", "−")
+
+
+def format_share(value: float | None) -> str:
+    """Write a share in whole percent, keeping a small one from looking like none, and nearly all from all."""
+    if value is None:
+        return "–"
+    if 0 < value < 0.005:
+        return "<1%"
+    return ">99%" if 0.995 <= value < 1 else f"{100 * value:.0f}%"
+
+
+def name_benchmark(name: str) -> str:
+    """Return the benchmark's title."""
+    return BENCHMARK_TITLES.get(name, name)
+
+
+def describe_check(check: Check, measure: str) -> str:
+    """Say in a few words how the subject stands to a rival."""
+    value, low, high = (check.difference[key] for key in ("value", "low", "high"))
+    trivial = f"every trivial judge (closest: {check.name})" if check.standing == "above" else f"trivial {check.name}"
+    rival = {"base": "the base model", "trivial": trivial}.get(check.rival, "chance")
+    if check.stands_in:
+        rival += ", which ranks nothing (chance stands in)"
+    if value is None or low is None or high is None:
+        return f"cannot be compared with {rival}"
+    words = {"above": "above", "below": "below", "unclear": "not clearly above"}[check.standing]
+    interval = " to ".join(format_difference(end, measure).removesuffix(" points") for end in (low, high))
+    return f"{words} {rival}: {format_difference(value, measure)} ({interval})"
+
+
+def build_headline(subject: str, checks: Mapping[str, list[Check]]) -> str:
+    """Say in one or two sentences what the judge is above, over all benchmarks.
+
+    Args:
+        subject: the judge's name.
+        checks: by benchmark; one without any figure has been left out.
+    """
+    if not checks:
+        return f"Nothing can be said of the {subject} judge: no benchmark has an item that it was not trained on."
+    rivals = list(dict.fromkeys(check.rival for found in checks.values() for check in found))
+    words = {"chance": "chance", "base": "the base model", "trivial": "every trivial judge"}
+    listed = _join([words[rival] for rival in rivals])
+    failed = {name: [check for check in found if check.standing != "above"] for name, found in checks.items()}
+    passed = [name for name, found in failed.items() if not found]
+    if len(passed) == len(checks):
+        where = {1: "the benchmark", 2: "both benchmarks"}.get(len(checks), f"all {len(checks)} benchmarks")
+        return f"The {subject} judge is clearly above {listed} on {where}."
+    start = f"The {subject} judge is clearly above {listed} on {len(passed) or 'none'} of {len(checks)} benchmarks."
+    faults = [
+        f"on {name_benchmark(name)} not above {_join([words[check.rival] for check in found])}"
+        for name, found in failed.items()
+        if found
+    ]
+    return f"{start} Exceptions: {'; '.join(faults)}."
+
+
+def describe_silence(base: Mapping[str, float | None]) -> str | None:
+    """Warn where the base model mostly failed to give a verdict at all.
+
+    Args:
+        base: its unparsable rate by benchmark.
+    """
+    mute = [name for name, rate in base.items() if rate is not None and rate > _MOSTLY]
+    if not mute:
+        return None
+    places = _join([f"{name_benchmark(name)} ({format_share(base[name])})" for name in mute])
+    return (
+        f"Most answers of the base model hold no verdict that can be parsed on {places}. Being above it there shows "
+        "little more than that training teaches the format: compare with chance and the trivial judges instead."
+    )
+
+
+def _join(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
