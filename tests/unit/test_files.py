@@ -1,0 +1,124 @@
+"""Outputs are whole or absent; broken inputs are named by place."""
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from judgeforge import files
+from judgeforge.errors import EnvironmentFault, InputError
+
+
+def list_folder(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "table.json"
+    target.write_text("old")
+    with pytest.raises(RuntimeError, match="in the middle"), files.write_atomically(target) as handle:
+        handle.write(b"half of the new")
+        raise RuntimeError("in the middle")
+    assert target.read_text() == "old"
+    assert list_folder(tmp_path) == ["table.json"]
+
+
+def test_a_failed_folder_leaves_the_old_folder_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+    target.mkdir()
+    (target / "weights").write_text("old")
+    with pytest.raises(RuntimeError), files.write_folder_atomically(target) as folder:
+        (folder / "weights").write_text("new")
+        raise RuntimeError
+    assert (target / "weights").read_text() == "old"
+    assert list_folder(tmp_path) == ["model"]
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "model"
+    for content in ("one", "two"):
+        with files.write_folder_atomically(target) as folder:
+            (folder / content).write_text(content)
+    assert list_folder(target) == ["two"]
+    assert list_folder(target.parent) == ["model"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_a_fault_of_the_environment_and_keeps_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    target = tmp_path / "table.json"
+    files.write_text(target, "old")
+
+    def fail(_descriptor: int) -> None:
+        raise OSError(number, "full")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(EnvironmentFault, match=r"No room left .*table\.json"):
+        files.write_text(target, "new")
+    assert target.read_text() == "old"
+    assert list_folder(tmp_path) == ["table.json"]
+
+
+def test_another_fault_of_the_disk_is_not_called_a_full_one(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileExistsError):
+        files.write_text(tmp_path / "file" / "below", "text")
+
+
+def test_json_is_written_in_one_form(tmp_path: Path) -> None:
+    files.write_json(tmp_path / "one.json", {"b": "é", "a": [1]})
+    assert (tmp_path / "one.json").read_bytes() == '{\n  "a": [\n    1\n  ],\n  "b": "é"\n}\n'.encode()
+
+
+@given(st.lists(st.dictionaries(st.text(), st.none() | st.integers() | st.text())))
+def test_json_lines_come_back_as_they_were(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, object]]
+) -> None:
+    path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
+    files.write_json_lines(path, rows)
+    assert files.load_json_rows(path) == rows
+
+
+def test_a_json_array_is_read_whatever_the_ending(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps([{"a": 1}, {"a": 2}], indent=1))
+    assert files.load_json_rows(path) == [{"a": 1}, {"a": 2}]
+
+
+def test_line_separators_within_a_string_do_not_split_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"a": "one\u2028two\x85three"}\r\n\n{"a": "four"}', "utf-8", newline="")
+    assert [row["a"] for row in files.load_json_rows(path)] == ["one\u2028two\x85three", "four"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"a": 1}\n{"a": \n', r"Line 2 of .*rows\.jsonl is not valid JSON"),
+        (b'{"a": 1}\n3\n', r"Row 2 of .*rows\.jsonl is not a JSON object"),
+        (b'[{"a": 1},\n{]', r"rows\.jsonl is not valid JSON at line 2, column 2"),
+        (b'{"a": "\xff"}', r"rows\.jsonl is not UTF-8: byte 7"),
+    ],
+)
+def test_a_broken_file_is_named_with_the_place(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        files.load_json_rows(path)
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"Cannot read .*absent: No such file"):
+        files.read_text(tmp_path / "absent")
+    with pytest.raises(InputError, match="Is a directory"):
+        files.read_text(tmp_path)
+
+
+def test_a_byte_order_mark_is_not_part_of_the_text(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"\xef\xbb\xbftext")
+    assert files.read_text(tmp_path / "file") == "text"
