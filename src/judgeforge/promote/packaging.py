@@ -54,7 +54,7 @@ def _build_signature() -> Any:
     from mlflow.models import ModelSignature  # noqa: PLC0415
     from mlflow.types import ColSpec, Schema  # noqa: PLC0415
 
-    from judgeforge.promote.judge_model import OPTIONAL_COLUMNS, REQUIRED_COLUMNS  # noqa: PLC0415
+    from judgeforge.promote.frames import OPTIONAL_COLUMNS, REQUIRED_COLUMNS  # noqa: PLC0415 - pandas takes half a second
 
     inputs: list[Any] = [ColSpec("string", name) for name in REQUIRED_COLUMNS]
     inputs += [ColSpec("string", name, required=False) for name in OPTIONAL_COLUMNS]

@@ -1,0 +1,197 @@
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from judgeforge.errors import InputError
+from judgeforge.files import load_json, write_json
+from judgeforge.grading.templates import write_template
+from judgeforge.params import Params
+from judgeforge.promote.evidence import Evidence
+from judgeforge.promote.registry import fetch_judge
+from judgeforge.promote.run import GateRefusedError, promote
+
+NAME = "test-judge"
+ITEM: dict[str, Any] = {"instruction": "Add 1 and 1.", "criteria": "Is it right?"}
+ITEM |= {f"level_{score}": f"level {score}" for score in range(1, 6)}
+
+
+def measure(pearson: float, accuracy: float) -> dict[str, Any]:
+    return {
+        "d": {"format": "direct", "unparsable_rate": 0.0, "metrics": {"pearson": {"value": pearson}}},
+        "p": {"format": "pairwise", "unparsable_rate": 0.0, "metrics": {"accuracy": {"value": accuracy}}},
+    }
+
+
+@pytest.fixture
+def make_evidence(tmp_path: Path, template: Any) -> Callable[..., Evidence]:
+    """Build a judge of its own weights for each seed, with the figures given."""
+    from judgeforge.base.miniature import build_miniature
+
+    def make(seed: int, pearson: float, accuracy: float) -> Evidence:
+        root = tmp_path / "work" / str(seed)
+        model, verdicts = root / "merged", root / "verdicts"
+        if not model.is_dir():
+            model.mkdir(parents=True)
+            verdicts.mkdir()
+            build_miniature(model, "float32", seed)
+            write_template(template, model)
+        write_json(verdicts / "metrics.json", {"of": "this judge alone"})
+        metrics = {"merged": measure(pearson, accuracy), "base": measure(0.0, 0.4), "differences": {}}
+        write_json(root / "metrics.json", metrics)
+        (root / "report.html").write_text("<html>")
+        return Evidence(
+            judge="merged",
+            model=model,
+            base=None,
+            metrics=root / "metrics.json",
+            page=root / "report.html",
+            verdicts=verdicts,
+        )
+
+    return make
+
+
+@pytest.fixture
+def run_promotion(params: Params, tmp_path: Path) -> Callable[..., Any]:
+    section = params.promote.model_copy(update={"model_name": NAME, "primary": ("d/pearson", "p/accuracy")})
+    engine = params.evaluate.model_copy(update={"max_new_tokens": 8, "dtype": "float32", "cpu_threads": 1})
+
+    def run(evidence: Evidence, to: str = "champion", why: str = "", force: bool = False) -> Any:
+        decision = tmp_path / "decision.json"
+        return promote(evidence, section, engine, to=to, why=why, force=force, decision_file=decision)  # type: ignore[arg-type]
+
+    return run
+
+
+def find_aliases(store: Any) -> dict[str, str]:
+    return {alias: str(number) for alias, number in store.get_registered_model(NAME).aliases.items()}
+
+
+def grade(rows: list[dict[str, Any]], alias: str) -> Any:
+    import mlflow
+    import pandas as pd
+
+    from judgeforge.tracking import tracking_address
+
+    mlflow.set_tracking_uri(tracking_address())
+    return mlflow.pyfunc.load_model(f"models:/{NAME}@{alias}").predict(pd.DataFrame(rows))
+
+
+def test_a_registered_judge_grades_a_data_frame(store: Any, make_evidence: Any, run_promotion: Any) -> None:
+    version = run_promotion(make_evidence(1, 0.5, 0.7), to="challenger")
+    assert find_aliases(store) == {"challenger": version.number}
+    rows = [ITEM | {"response": "2", "reference": "It is 2."}, ITEM | {"response_a": "2", "response_b": "3"}]
+    graded = grade(rows, "challenger")
+    assert list(graded.columns) == ["feedback", "score", "choice", "raw_text"]
+    assert len(graded) == 2
+    assert all(isinstance(text, str) for text in graded["raw_text"])
+    with pytest.raises(Exception, match="level_3"):
+        grade([{key: value for key, value in rows[0].items() if key != "level_3"}], "challenger")
+
+
+def test_a_version_holds_weights_without_pickle_evidence_and_lineage(
+    store: Any, make_evidence: Any, run_promotion: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "dvc.lock").write_text("stages: {prepare: {outs: [{path: data/train, md5: abc.dir}]}}\n")
+    version = run_promotion(make_evidence(1, 0.5, 0.7), to="challenger")
+    tags = store.get_model_version(NAME, version.number).tags
+    assert tags["judge"] == "merged"
+    assert tags["data.data/train"] == "abc.dir"
+    assert {"weights_digest", "dvc_lock_sha256"} <= set(tags)
+    evidence = {entry.path for entry in store.list_artifacts(version.run_id, "evidence")}
+    assert evidence == {"evidence/metrics.json", "evidence/report.html", "evidence/verdicts"}
+    folder = fetch_judge(NAME, "challenger")
+    assert (folder / "model.safetensors").is_file()
+    stored = [path for path in folder.parents[1].rglob("*") if path.is_file()]
+    assert not [path for path in stored if path.suffix in (".pkl", ".pickle", ".bin", ".pt")]
+    requirements = (folder.parents[1] / "requirements.txt").read_text()
+    assert "torch==" in requirements
+    assert "://" not in requirements
+    assert "+" not in requirements
+
+
+def test_the_same_weights_are_the_same_version_with_the_newest_evidence(
+    store: Any, make_evidence: Any, run_promotion: Any, tmp_path: Path
+) -> None:
+    first = run_promotion(make_evidence(1, 0.5, 0.7), to="challenger")
+    again = run_promotion(make_evidence(1, 0.6, 0.7), to="challenger")
+    assert (first.created, again.created) == (True, False)
+    assert again.number == first.number
+    path = store.download_artifacts(first.run_id, "evidence/metrics.json", str(tmp_path))
+    assert load_json(Path(path))["merged"]["d"]["metrics"]["pearson"]["value"] == 0.6
+    assert run_promotion(make_evidence(2, 0.5, 0.7), to="challenger").number != first.number
+
+
+def test_the_gate_crowns_refuses_and_can_be_overruled_with_a_reason(
+    store: Any, make_evidence: Any, run_promotion: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(GateRefusedError, match=r"p/accuracy against base is 0\.300"):
+        run_promotion(make_evidence(1, 0.5, 0.3))
+    assert find_aliases(store) == {"challenger": "1"}
+    assert load_json(tmp_path / "decision.json")["decision"]["promoted"] is False
+
+    assert run_promotion(make_evidence(2, 0.5, 0.7), why="weekly").number == "2"
+    assert find_aliases(store) == {"challenger": "2", "champion": "2"}
+    tags = store.get_model_version(NAME, "2").tags
+    assert tags["promoted_why"] == "weekly"
+    assert {"promoted_who", "promoted_when"} <= set(tags)
+
+    with pytest.raises(GateRefusedError, match="against the champion"):
+        run_promotion(make_evidence(3, 0.6, 0.6))
+    with pytest.raises(InputError, match="needs a reason"):
+        run_promotion(make_evidence(3, 0.6, 0.6), force=True)
+    run_promotion(make_evidence(3, 0.6, 0.6), force=True, why="pearson matters more")
+    assert find_aliases(store) == {"challenger": "3", "champion": "3", "previous": "2"}
+    assert load_json(tmp_path / "decision.json")["forced"] is True
+    decisions = store.list_artifacts(store.get_model_version(NAME, "3").run_id, "decisions")
+    assert len(decisions) == 2, "the refusal stays on record beside the overruling"
+
+
+def test_a_champion_is_not_asked_to_beat_itself(store: Any, make_evidence: Any, run_promotion: Any) -> None:
+    run_promotion(make_evidence(1, 0.5, 0.7))
+    assert run_promotion(make_evidence(1, 0.5, 0.7)).number == "1"
+    assert find_aliases(store) == {"challenger": "1", "champion": "1"}
+
+
+def test_an_alias_that_nobody_carries_is_named(store: Any) -> None:
+    with pytest.raises(InputError, match="No version of 'test-judge' is champion yet"):
+        fetch_judge(NAME, "champion")
+
+
+def test_the_program_says_no_in_one_line_and_with_its_own_exit_code(
+    store: Any, make_evidence: Any, params: Params, tmp_path: Path
+) -> None:
+    evidence = make_evidence(1, 0.5, 0.3)
+    section = params.model_dump(mode="json")
+    section["promote"] |= {"model_name": NAME, "primary": ["d/pearson", "p/accuracy"]}
+    write_json(tmp_path / "params.yaml", section)  # JSON is YAML
+    (tmp_path / "work/1/verdicts").rename(tmp_path / "merged")
+    options = ["--model", evidence.model, "--metrics", evidence.metrics, "--page", evidence.page, "--evaluation", "."]
+    done = subprocess.run(
+        [sys.executable, "-m", "judgeforge.promote", *map(str, options)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3, done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert lines[-1].startswith("error: Not promoted: p/accuracy against base is 0.300")
+    assert len(lines) == 2, "one line for the registration, one for the decision, none of MLflow's"
+    assert load_json(tmp_path / "reports/decision.json")["decision"]["promoted"] is False
+
+
+def test_promotion_works_over_a_real_server(
+    server: Any, make_evidence: Any, run_promotion: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_promotion(make_evidence(1, 0.5, 0.7))
+    second = run_promotion(make_evidence(2, 0.6, 0.7))
+    from mlflow import MlflowClient
+
+    assert find_aliases(MlflowClient(server.address)) == {"challenger": "2", "champion": "2", "previous": "1"}
+    assert len(grade([ITEM | {"response": "2"}], "champion")) == 1
+    folder = fetch_judge(NAME, "champion")
+    assert fetch_judge(NAME, "champion") == folder
+    assert (folder / "model.safetensors").is_file()
+    assert second.created
