@@ -92,7 +92,9 @@ def recorded_run() -> RecordedRun:
 
 
 @pytest.fixture
-def train(miniature: Path, training_sets: Path, small_train_params: Any, recorded_run: RecordedRun) -> Callable[..., Any]:
+def train(
+    miniature: Path, training_sets: Path, small_train_params: Any, recorded_run: RecordedRun
+) -> Callable[..., Any]:
     """Train a miniature judge into ``out`` with overrides of the parameters; returns its folder."""
     from judgeforge.train.run import train_judge
 

@@ -131,7 +131,9 @@ def test_padding_changes_no_logit(miniature, training_sets):
     collate = LeftPadCollator(tokenizer.pad_token_id)
     model = AutoModelForCausalLM.from_pretrained(miniature).eval()
     short, long = min(rows, key=lambda row: row["length"]), max(rows, key=lambda row: row["length"])
-    inputs = [{key: value for key, value in collate(each).items() if key != "labels"} for each in ([short], [short, long])]
+    inputs = [
+        {key: value for key, value in collate(each).items() if key != "labels"} for each in ([short], [short, long])
+    ]
     with torch.no_grad():
         alone, together = model(**inputs[0]).logits[0, -1], model(**inputs[1]).logits[0, -1]
     assert torch.allclose(alone, together, atol=1e-5)

@@ -14,6 +14,9 @@ from judgeforge.grading.records import TrainingExample
 from judgeforge.grading.rendering import render_chat
 from judgeforge.params import TrainingFormat
 
+_WIDTH_STEP = 16
+"""Widths are multiples of this: kernels are prepared and kept for each shape, and memory grows with their number."""
+
 IGNORED = -100
 """The label that transformers' losses leave out."""
 
@@ -96,6 +99,10 @@ def tokenize_examples(examples: Sequence[TrainingExample], tokenizer: Any, max_l
     return TokenRows(kept, len(rows) - len(kept))
 
 
+def _round_up(length: int) -> int:
+    return -(-length // _WIDTH_STEP) * _WIDTH_STEP
+
+
 class LeftPadCollator:
     """Pad rows on the left, so that all completions end together and logits are needed for the last columns alone.
 
@@ -107,8 +114,8 @@ class LeftPadCollator:
         self.pad_token_id = pad_token_id
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        """Return ``input_ids``, ``attention_mask``, ``position_ids`` and ``labels``, each (rows, longest row)."""
-        width = max(len(row["input_ids"]) for row in rows)
+        """Return ``input_ids``, ``attention_mask``, ``position_ids`` and ``labels``, each (rows, width)."""
+        width = _round_up(max(len(row["input_ids"]) for row in rows))
         input_ids, mask, labels = [], [], []
         for row in rows:
             ids, completion = row["input_ids"], row["completion_length"]

@@ -96,10 +96,8 @@ def _stray(name: str, task: Task, rng: random.Random) -> Response:
     """Answer the task of another family, and answer it well: only the instruction shows that it is out of place."""
     other_name = pick(rng, [other for other in TRAINING_FAMILIES if other != name])
     other = TRAINING_FAMILIES[other_name](rng)
-    feedback = (
-        f"{pick(rng, ('It', 'The response'))} is about {other.topic}; the task is about {task.topic}, so it is off."
-    )
-    return finish(Draft(other.drafts[-1].text, feedback), other.remarks, task.draw_length(rng), rng)
+    draft = Draft(other.drafts[-1].text, "The task is not done", f"it is about {other.topic}, not {task.topic}")
+    return finish(draft, other.remarks, task.draw_length(rng), rng)
 
 
 def _build_row(name: str, task: Task, score: int, response: Response) -> dict[str, Any]:

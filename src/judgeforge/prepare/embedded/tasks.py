@@ -15,6 +15,9 @@ Flaw = Callable[[random.Random, str], tuple[str, str]]
 Levels = tuple[str, str, str, str, str]
 T = TypeVar("T")
 
+SUBTLE_SHARE = 0.2
+"""Share of the wrong responses whose error shows only beside the instruction: most are out of a small model's reach."""
+
 _SPREAD_WORDS = 5
 """A response is made about as long as the longest draft of its task, give or take this many words."""
 
@@ -25,12 +28,14 @@ class Draft:
 
     Args:
         text: what it says.
-        feedback: what a grader says of it.
-        flaw: applied at the end, to the lengthened text; the flaw's name is appended to the feedback.
+        finding: what a grader finds, first thing, as in "The steps are missing".
+        evidence: what the finding rests on, as in "it has 50 dollars".
+        flaw: applied at the end, to the lengthened text; the flaw's name is put between finding and evidence.
     """
 
     text: str
-    feedback: str
+    finding: str
+    evidence: str
     flaw: Flaw | None = None
 
 
@@ -45,8 +50,7 @@ class Wording:
         levels: sets of five level descriptions, of score 1 first.
         evasions: responses that do not address the task.
         remarks: sentences that change no score, whatever response they stand in.
-        source: what the feedback compares with, as in "the passage".
-        nothing: what an evasion offers instead, as in "no year".
+        nothing: what an evasion lacks, as in "no year".
     """
 
     topic: str
@@ -55,7 +59,6 @@ class Wording:
     levels: tuple[Levels, ...]
     evasions: tuple[str, ...]
     remarks: tuple[str, ...]
-    source: str
     nothing: str
 
 
@@ -88,34 +91,28 @@ class Response:
 class Family:
     """Draws the wordings of one task."""
 
-    def __init__(self, wording: Wording, rng: random.Random, wanted: str, **fields: object) -> None:
+    def __init__(self, wording: Wording, rng: random.Random, **fields: object) -> None:
         """Bind the family's wordings to one task.
 
         Args:
             wording: of the family.
             rng: of this task.
-            wanted: what a sound response has, in the few words of the feedback.
             fields: of the templates.
         """
         self._wording = wording
         self._rng = rng
-        self._wanted = wanted
         self._fields = fields
 
     def phrase(self, templates: Sequence[str], **changed: object) -> str:
         """Draw one of ``templates`` and fill it, with ``changed`` fields where a defect is planted."""
         return pick(self._rng, templates).format(**(self._fields | changed))
 
-    def judge(self, got: str, conclusion: str) -> str:
-        """Write feedback that sets what a response has beside what it should have, then concludes."""
-        opening = pick(self._rng, ("It has", "It gives", "The response has", "The response gives"))
-        return f"{opening} {got}; {self._wording.source} has {self._wanted}, so {conclusion}."
-
     def build_task(self, reference: str, *, wrong: Draft, partial: Draft, careless: Draft, sound: Draft) -> Task:
         """Put a task together from its reference answer and the drafts of scores 2 to 5."""
-        evasion = Draft(self.phrase(self._wording.evasions), self.judge(self._wording.nothing, "nothing is answered"))
+        topic = self.phrase((self._wording.topic,))
+        evasion = Draft(self.phrase(self._wording.evasions), "The task is not done", f"it has {self._wording.nothing}")
         return Task(
-            topic=self.phrase((self._wording.topic,)),
+            topic=topic,
             instruction=self.phrase(self._wording.requests),
             criteria=self.phrase(self._wording.criteria),
             levels=pick(self._rng, self._wording.levels),
@@ -141,6 +138,6 @@ def finish(draft: Draft, remarks: tuple[str, ...], length: int, rng: random.Rand
             (after if before or rng.random() < 0.7 else before).append(remark)
     text = " ".join([*before, draft.text, *after])
     if draft.flaw is None:
-        return Response(text, draft.feedback)
+        return Response(text, f"{draft.finding}: {draft.evidence}.")
     flawed, name = draft.flaw(rng, text)
-    return Response(flawed, f"{draft.feedback.removesuffix('.')}, but {name}.")
+    return Response(flawed, f"{draft.finding}, but {name}: {draft.evidence}.")

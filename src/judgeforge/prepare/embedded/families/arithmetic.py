@@ -2,8 +2,8 @@
 
 import random
 
-from judgeforge.prepare.embedded import flaws, words
-from judgeforge.prepare.embedded.tasks import Draft, Family, Task, Wording, pick
+from judgeforge.prepare.embedded import words
+from judgeforge.prepare.embedded.tasks import SUBTLE_SHARE, Draft, Family, Task, Wording, pick
 
 _PURCHASE = "{name} buys {count} {good}s at {price} dollars each and a {extra} for {extra_price} dollars."
 _WORDING = Wording(
@@ -46,7 +46,6 @@ _WORDING = Wording(
         "I used the prices you gave.",
         "That was a nice little sum.",
     ),
-    source="the reference",
     nothing="no total",
 )
 _ANSWERS = (
@@ -61,28 +60,32 @@ _TOTAL_ONLY = (
 )
 
 
+_GUESSES = (
+    "Roughly {total} dollars, I would guess.",
+    "My guess: maybe {total} dollars, more or less.",
+    "It should be somewhere around {total} dollars.",
+)
+
+
 def build_arithmetic(rng: random.Random) -> Task:
     """Draw a purchase and ask for its total."""
     count, price, extra_price = rng.randint(2, 9), rng.randint(2, 9), rng.randint(3, 19)
     part, slip = count * price, pick(rng, (-2, -1, 1, 2, 10))
     total = part + extra_price
-    wrong_part = part + slip if rng.random() < 0.5 else part
     name, good, extra = pick(rng, words.FIRST_NAMES), pick(rng, words.GOODS), pick(rng, words.EXTRAS)
     drawn = {"name": name, "good": good, "extra": extra, "count": count, "price": price, "extra_price": extra_price}
-    wanted = f"{total} and steps"
-    family = Family(_WORDING, rng, wanted, **drawn, part=part, total=total, unit=" dollars")
-    if rng.random() < 0.5:
-        careless = Draft(family.phrase(_ANSWERS, unit=""), family.judge(wanted, "it is right, but dollars is left out"))
+    family = Family(_WORDING, rng, **drawn, part=part, total=total, unit=" dollars")
+    if rng.random() < SUBTLE_SHARE:
+        wrong = Draft(family.phrase(_ANSWERS, total=total + slip), "The total is wrong", f"it has {total + slip}")
     else:
-        flaw = pick(rng, (flaws.misspell, flaws.be_rude))
-        careless = Draft(family.phrase(_ANSWERS), family.judge(wanted, "it is right"), flaw)
+        text = family.phrase(_GUESSES, total=total + slip)
+        wrong = Draft(text, "The total is wrong", f"it guesses {total + slip}")
+    text = family.phrase(_ANSWERS, unit="")
+    careless = Draft(text, "All is right, but the dollars are left out", f"it has {total} and steps")
     return family.build_task(
         f"{count} x {price} = {part}. {part} + {extra_price} = {total}. {name} pays {total} dollars.",
-        wrong=Draft(
-            family.phrase(_ANSWERS, part=wrong_part, total=total + slip),
-            family.judge(f"{total + slip} and steps", "the total is wrong"),
-        ),
-        partial=Draft(family.phrase(_TOTAL_ONLY), family.judge(f"{total}", "the steps are missing")),
+        wrong=wrong,
+        partial=Draft(family.phrase(_TOTAL_ONLY), "The steps are missing", f"it has only {total} dollars"),
         careless=careless,
-        sound=Draft(family.phrase(_ANSWERS), family.judge(wanted, "it is right")),
+        sound=Draft(family.phrase(_ANSWERS), "All is right", f"it has {total} dollars and steps"),
     )

@@ -3,7 +3,7 @@
 import random
 
 from judgeforge.prepare.embedded import flaws, words
-from judgeforge.prepare.embedded.tasks import Draft, Family, Task, Wording, pick
+from judgeforge.prepare.embedded.tasks import SUBTLE_SHARE, Draft, Family, Task, Wording, pick
 
 _WORDING = Wording(
     topic="two {product}s",
@@ -45,7 +45,6 @@ _WORDING = Wording(
         "{one} and {two} are known brands.",
         "Choose as you like.",
     ),
-    source="the reference",
     nothing="no choice",
 )
 _ANSWERS = (
@@ -57,29 +56,36 @@ _PRICE_ONLY = ("The cheaper {product} is {cheaper}.", "{cheaper} costs less.")
 _WEIGHT_ONLY = ("The lighter {product} is {lighter}.", "{lighter} weighs less.")
 
 
+_INVENTED = (
+    "Neither of them has a price or a weight.",
+    "{one} and {two} weigh and cost just the same.",
+    "The data name no price, so I would guess {two}.",
+)
+
+
 def build_comparison(rng: random.Random) -> Task:
     """Draw the data of two products and ask for the comparison."""
     product, (one, two) = pick(rng, words.PRODUCTS), rng.sample(words.BRANDS, 2)
     prices, weights = rng.sample(range(20, 99), 2), rng.sample(range(2, 19), 2)
     cheaper, dearer = (one, two) if prices[0] < prices[1] else (two, one)
-    lighter, heavier = (one, two) if weights[0] < weights[1] else (two, one)
+    lighter = one if weights[0] < weights[1] else two
     data = f"{one}: {prices[0]} euros, {weights[0]} kg. {two}: {prices[1]} euros, {weights[1]} kg."
-    both = f"cheaper {cheaper} and lighter {lighter}"
     drawn = {"product": product, "one": one, "two": two, "data": data}
-    family = Family(_WORDING, rng, both, **drawn, cheaper=cheaper, lighter=lighter)
-    if rng.random() < 0.5:
-        got = f"cheaper {dearer} and lighter {lighter}"
-        wrong = Draft(family.phrase(_ANSWERS, cheaper=dearer), family.judge(got, "the price is wrong"))
-        partial = Draft(family.phrase(_PRICE_ONLY), family.judge(f"cheaper {cheaper}", "the weight is missing"))
+    family = Family(_WORDING, rng, **drawn, cheaper=cheaper, lighter=lighter)
+    if rng.random() < SUBTLE_SHARE:
+        wrong = Draft(family.phrase(_ANSWERS, cheaper=dearer), "The price is wrong", f"it has {dearer} as cheaper")
     else:
-        got = f"cheaper {cheaper} and lighter {heavier}"
-        wrong = Draft(family.phrase(_ANSWERS, lighter=heavier), family.judge(got, "the weight is wrong"))
-        partial = Draft(family.phrase(_WEIGHT_ONLY), family.judge(f"lighter {lighter}", "the price is missing"))
-    flaw = pick(rng, (flaws.misspell, flaws.be_rude, flaws.neglect_capitals))
+        wrong = Draft(family.phrase(_INVENTED), "The answer is wrong", "it denies what the data say")
+    if rng.random() < 0.5:
+        partial = Draft(family.phrase(_PRICE_ONLY), "The weight is missing", f"it has only {cheaper} as cheaper")
+    else:
+        partial = Draft(family.phrase(_WEIGHT_ONLY), "The price is missing", f"it has only {lighter} as lighter")
+    flaw = pick(rng, (flaws.shout, flaws.be_rude, flaws.neglect_capitals))
+    right = f"it has {cheaper} as cheaper and {lighter} as lighter"
     return family.build_task(
         f"{cheaper} is the cheaper one and {lighter} the lighter one.",
         wrong=wrong,
         partial=partial,
-        careless=Draft(family.phrase(_ANSWERS), family.judge(both, "both are right"), flaw),
-        sound=Draft(family.phrase(_ANSWERS), family.judge(both, "both are right")),
+        careless=Draft(family.phrase(_ANSWERS), "All is right", right, flaw),
+        sound=Draft(family.phrase(_ANSWERS), "All is right", right),
     )

@@ -3,7 +3,7 @@
 import random
 
 from judgeforge.prepare.embedded import flaws
-from judgeforge.prepare.embedded.tasks import Draft, Family, Task, Wording, pick
+from judgeforge.prepare.embedded.tasks import SUBTLE_SHARE, Draft, Family, Task, Wording, pick
 
 _UNITS = (
     ("decades", "decade", "years", 10),
@@ -57,7 +57,6 @@ _WORDING = Wording(
         "Not everyone remembers how {large} are defined.",
         "Write it down for later.",
     ),
-    source="the reference",
     nothing="no number",
 )
 _ANSWERS = (
@@ -72,6 +71,13 @@ _VALUE_ONLY = (
 )
 
 
+_DENIALS = (
+    "{large} cannot be turned into {small}.",
+    "There is no way to turn {large} into {small}.",
+    "{amount} {large} stay {amount} {large}, for {small} are another thing.",
+)
+
+
 def build_conversion(rng: random.Random) -> Task:
     """Draw a quantity and ask for it in the smaller unit."""
     large, single, small, factor = pick(rng, _UNITS)
@@ -79,16 +85,16 @@ def build_conversion(rng: random.Random) -> Task:
     value = amount * factor
     wrong_value = pick(rng, (value * 10, value + factor, value - factor, amount + factor))
     drawn = {"large": large, "single": single, "small": small, "factor": factor, "amount": amount}
-    wanted = f"{value} by {factor}"
-    family = Family(_WORDING, rng, wanted, **drawn, value=value)
-    flaw = pick(rng, (flaws.shout, flaws.neglect_capitals, flaws.break_off))
+    family = Family(_WORDING, rng, **drawn, value=value)
+    if rng.random() < SUBTLE_SHARE:
+        wrong = Draft(family.phrase(_ANSWERS, value=wrong_value), "The result is wrong", f"it has {wrong_value}")
+    else:
+        wrong = Draft(family.phrase(_DENIALS), "The result is wrong", "it says that this cannot be done")
+    right = f"it has {value} and the factor {factor}"
     return family.build_task(
         f"{amount} {large} = {value} {small}, as 1 {single} = {factor} {small}.",
-        wrong=Draft(
-            family.phrase(_ANSWERS, value=wrong_value),
-            family.judge(f"{wrong_value} by {factor}", "the result is wrong"),
-        ),
-        partial=Draft(family.phrase(_VALUE_ONLY), family.judge(f"{value}", "the factor is missing")),
-        careless=Draft(family.phrase(_ANSWERS), family.judge(wanted, "both are right"), flaw),
-        sound=Draft(family.phrase(_ANSWERS), family.judge(wanted, "both are right")),
+        wrong=wrong,
+        partial=Draft(family.phrase(_VALUE_ONLY), "The factor is missing", f"it has only {value}"),
+        careless=Draft(family.phrase(_ANSWERS), "All is right", right, flaws.shout),
+        sound=Draft(family.phrase(_ANSWERS), "All is right", right),
     )

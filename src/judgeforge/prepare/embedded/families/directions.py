@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 
 from judgeforge.prepare.embedded import flaws, words
-from judgeforge.prepare.embedded.tasks import Draft, Family, Flaw, Task, Wording, pick
+from judgeforge.prepare.embedded.tasks import SUBTLE_SHARE, Draft, Family, Task, Wording, pick
 
 _STEPS = 3
 _WORDING = Wording(
@@ -23,14 +23,14 @@ _WORDING = Wording(
         (
             "Shows no way at all.",
             "Leads astray by a wrong step.",
-            "Leaves out a step.",
+            "Right way, but the steps are not numbered.",
             "The way is right, the form is not.",
             "The way is right and clearly laid out.",
         ),
         (
             "These are no directions.",
             "A turn or the order is false.",
-            "A step has been forgotten.",
+            "The steps lack numbers.",
             "Correct steps with a formal slip.",
             "Correct steps in good form.",
         ),
@@ -47,7 +47,6 @@ _WORDING = Wording(
         "Wear good shoes.",
         "The {goal} opens at ten.",
     ),
-    source="the reference",
     nothing="no step",
 )
 
@@ -56,31 +55,30 @@ def _number(steps: Sequence[str], verb: str) -> str:
     return " ".join(f"{place}. {verb} {step}." for place, step in enumerate(steps, start=1))
 
 
+_LOST = (
+    "Go wherever you like, all ways lead to the {goal}.",
+    "There is no way to the {goal} from here.",
+    "I guess it is somewhere on the left, more or less.",
+)
+
+
 def build_directions(rng: random.Random) -> Task:
     """Draw notes of three turns and ask for directions."""
     goal, landmarks = pick(rng, words.GOALS), rng.sample(words.LANDMARKS, _STEPS)
     turns = [pick(rng, ("left", "right")) for _ in landmarks]
     steps = [f"{turn} at the {landmark}" for turn, landmark in zip(turns, landmarks, strict=True)]
-    place = rng.randrange(_STEPS)
-    opposite = "right" if turns[place] == "left" else "left"
-    misled = [*steps[:place], f"{opposite} at the {landmarks[place]}", *steps[place + 1 :]]
-    family = Family(_WORDING, rng, ", ".join(steps), goal=goal, notes=", ".join(steps))
-
-    def guide(steps: list[str], conclusion: str, flaw: Flaw | None = None) -> Draft:
-        text = _number(steps, pick(rng, ("Go", "Turn")))
-        return Draft(text, family.judge(", ".join(steps), conclusion), flaw)
-
-    if rng.random() < 0.5:
-        judgement = family.judge(", ".join(steps), "it is right, but the numbers are left out")
-        careless = Draft(f"Go {', '.join(steps)}.", judgement)
+    verb = pick(rng, ("Go", "Turn"))
+    family = Family(_WORDING, rng, goal=goal, notes=", ".join(steps))
+    if rng.random() < SUBTLE_SHARE:
+        wrong = Draft(_number(steps[::-1], verb), "The order is wrong", f"it begins at the {landmarks[-1]}")
     else:
-        flaw = pick(rng, (flaws.shout, flaws.neglect_capitals, flaws.break_off))
-        careless = guide(steps, "it is right", flaw)
-    wrong = pick(rng, ((misled, "a turn is wrong"), (steps[::-1], "the order is wrong")))
+        wrong = Draft(family.phrase(_LOST), "The way is wrong", "it does not follow the notes")
+    flaw = pick(rng, (flaws.shout, flaws.neglect_capitals, flaws.break_off))
+    right = f"it has {_STEPS} steps, numbered"
     return family.build_task(
         _number(steps, "Go"),
-        wrong=guide(*wrong),
-        partial=guide([step for step in steps if step != steps[place]], f"the {landmarks[place]} is missing"),
-        careless=careless,
-        sound=guide(steps, "it is right"),
+        wrong=wrong,
+        partial=Draft(f"{verb} {', '.join(steps)}.", "The numbers are missing", "it has only the turns"),
+        careless=Draft(_number(steps, verb), "All is right", right, flaw),
+        sound=Draft(_number(steps, verb), "All is right", right),
     )

@@ -2,8 +2,8 @@
 
 import random
 
-from judgeforge.prepare.embedded import flaws, words
-from judgeforge.prepare.embedded.tasks import Draft, Family, Task, Wording, pick
+from judgeforge.prepare.embedded import words
+from judgeforge.prepare.embedded.tasks import SUBTLE_SHARE, Draft, Family, Task, Wording, pick
 
 _WORDING = Wording(
     topic="moving a {occasion}",
@@ -45,7 +45,6 @@ _WORDING = Wording(
         "It is easy to read.",
         "An e-mail is best for this.",
     ),
-    source="the task",
     nothing="no request",
 )
 _HEAD, _FOOT = "Dear {title} {person}, ", " {closing}, {sender}"
@@ -68,30 +67,20 @@ def build_email(rng: random.Random) -> Task:
     old, day, other_day = rng.sample(words.DAYS, 3)
     title, closing = pick(rng, ("Ms", "Mr", "Dr")), pick(rng, ("Kind regards", "Best wishes", "Yours sincerely"))
     drawn = {"person": person, "sender": sender, "occasion": occasion, "reason": reason, "old": old}
-    wanted, because = f"{day} and {reason}", f" because of {reason}"
-    family = Family(_WORDING, rng, wanted, **drawn, day=day, title=title, closing=closing, because=because)
+    because = f" because of {reason}"
+    family = Family(_WORDING, rng, **drawn, day=day, title=title, closing=closing, because=because)
     letters = tuple(_HEAD + request + _FOOT for request in _REQUESTS)
-    if rng.random() < 0.5:
-        wrong = Draft(
-            family.phrase(letters, day=other_day), family.judge(f"{other_day} and {reason}", "the day is wrong")
-        )
+    if rng.random() < SUBTLE_SHARE:
+        wrong = Draft(family.phrase(letters, day=other_day), "The day is wrong", f"it has {other_day}")
     else:
         rude = pick(rng, list(_ORDERS))
-        judgement = family.judge(f'"{family.phrase((rude,))}" and {reason}', "the tone is wrong")
-        wrong = Draft(family.phrase((_HEAD + _ORDERS[rude] + _FOOT,)), judgement)
-    if rng.random() < 0.6:
-        text = family.phrase(tuple(_HEAD + request for request in _REQUESTS))
-        careless = Draft(text, family.judge(wanted, "both are right, but the name is left out"))
-    else:
-        careless = Draft(
-            family.phrase(letters), family.judge(wanted, "both are right"), pick(rng, (flaws.shout, flaws.misspell))
-        )
+        text = family.phrase((_HEAD + _ORDERS[rude] + _FOOT,))
+        wrong = Draft(text, "The tone is wrong", f'it says "{family.phrase((rude,))}"')
+    unsigned = family.phrase(tuple(_HEAD + request for request in _REQUESTS))
     return family.build_task(
         f"Dear {person}, could our {occasion} be moved to {day} because of {reason}? Kind regards, {sender}",
         wrong=wrong,
-        partial=Draft(
-            family.phrase(letters, because=pick(rng, ("", " for once"))), family.judge(day, "the reason is missing")
-        ),
-        careless=careless,
-        sound=Draft(family.phrase(letters), family.judge(wanted, "both are right")),
+        partial=Draft(family.phrase(letters, because=""), "The reason is missing", f"it has only {day}"),
+        careless=Draft(unsigned, "All is right, but the name is left out", f"it has {day} and {reason}"),
+        sound=Draft(family.phrase(letters), "All is right", f"it has {day}, {reason} and the name"),
     )

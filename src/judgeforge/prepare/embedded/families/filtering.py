@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterable
 
 from judgeforge.prepare.embedded import flaws, words
-from judgeforge.prepare.embedded.tasks import Draft, Family, Flaw, Task, Wording, pick
+from judgeforge.prepare.embedded.tasks import SUBTLE_SHARE, Draft, Family, Task, Wording, pick
 
 _WORDING = Wording(
     topic="furniture prices",
@@ -22,14 +22,14 @@ _WORDING = Wording(
         (
             "Picks nothing from the list.",
             "Picks an item that does not fit.",
-            "Misses an item that fits.",
-            "Right items, untidy or without prices.",
+            "Right items, no prices.",
+            "Right items and prices, untidy.",
             "Right items with prices.",
         ),
         (
             "No selection is made.",
             "The selection breaks the condition.",
-            "The selection is too small.",
+            "The prices are left out.",
             "The selection fits, its form is poor.",
             "The selection fits and is well presented.",
         ),
@@ -46,7 +46,6 @@ _WORDING = Wording(
         "I went through the whole list.",
         "Good furniture lasts.",
     ),
-    source="the reference",
     nothing="no item",
 )
 _ANSWERS = ("These cost {relation}: {listed}.", "The choice is {listed}.", "I found {listed}.")
@@ -54,6 +53,13 @@ _ANSWERS = ("These cost {relation}: {listed}.", "The choice is {listed}.", "I fo
 
 def _join(names: Iterable[str]) -> str:
     return " and ".join(names)
+
+
+_NO_CHOICE = (
+    "All four of them cost {relation}.",
+    "None of the four costs {relation}.",
+    "Every one of them costs {relation}, without exception.",
+)
 
 
 def build_filtering(rng: random.Random) -> Task:
@@ -65,25 +71,21 @@ def build_filtering(rng: random.Random) -> Task:
     relation = pick(rng, ("less", "more"))
     chosen, rest = (cheap, dear) if relation == "less" else (dear, cheap)
     offered = [f"{name} {price}" for name, price in rng.sample([*cheap.items(), *dear.items()], 4)]
-    lost, kept = rng.sample(list(chosen), 2)
-    intruder = pick(rng, list(rest))
-    wrong = pick(rng, (rest, {kept: chosen[kept], intruder: rest[intruder]}))
-    misfit = next(name for name in wrong if name in rest)
-    family = Family(_WORDING, rng, _join(chosen), relation=relation, limit=limit, offered=", ".join(offered))
+    family = Family(_WORDING, rng, relation=relation, limit=limit, offered=", ".join(offered))
 
-    def choose(items: dict[str, int], conclusion: str, flaw: Flaw | None = None) -> Draft:
-        listed = _join(f"the {name} ({price})" for name, price in items.items())
-        return Draft(family.phrase(_ANSWERS, listed=listed), family.judge(_join(items), conclusion), flaw)
+    def choose(items: dict[str, int]) -> str:
+        return family.phrase(_ANSWERS, listed=_join(f"the {name} ({price})" for name, price in items.items()))
 
-    if rng.random() < 0.5:
-        text = family.phrase(_ANSWERS, listed=_join(f"the {name}" for name in chosen))
-        careless = Draft(text, family.judge(_join(chosen), "it is right, but prices are left out"))
+    if rng.random() < SUBTLE_SHARE:
+        wrong = Draft(choose(rest), "The choice is wrong", f"it has {_join(rest)}")
     else:
-        careless = choose(chosen, "it is right", pick(rng, (flaws.shout, flaws.misspell)))
+        wrong = Draft(family.phrase(_NO_CHOICE), "The choice is wrong", "it does not tell them apart")
+    unpriced = family.phrase(_ANSWERS, listed=_join(f"the {name}" for name in chosen))
+    right = f"it has {_join(chosen)} with prices"
     return family.build_task(
         ", ".join(f"{name} {price}" for name, price in chosen.items()) + ".",
-        wrong=choose(wrong, f"{misfit} is wrong"),
-        partial=choose({kept: chosen[kept]}, f"{lost} is missing"),
-        careless=careless,
-        sound=choose(chosen, "it is right"),
+        wrong=wrong,
+        partial=Draft(unpriced, "The prices are missing", f"it has only {_join(chosen)}"),
+        careless=Draft(choose(chosen), "All is right", right, flaws.neglect_capitals),
+        sound=Draft(choose(chosen), "All is right", right),
     )

@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 
 from judgeforge.prepare.embedded import flaws, words
-from judgeforge.prepare.embedded.tasks import Draft, Family, Flaw, Task, Wording, pick
+from judgeforge.prepare.embedded.tasks import SUBTLE_SHARE, Draft, Family, Task, Wording, pick
 
 _KINDS = (("towns", words.TOWNS), ("fruits", words.FRUITS), ("tools", words.TOOLS), ("animals", words.ANIMALS))
 _ITEMS = 4
@@ -24,14 +24,14 @@ _WORDING = Wording(
         (
             "No list of these items.",
             "The order is wrong.",
-            "In order, but an item is missing.",
-            "Complete and in order, form not as asked.",
+            "In order, but not numbered.",
+            "In order and numbered, badly ended.",
             "Complete, in order and numbered.",
         ),
         (
             "The items are not listed.",
             "Items stand in a false order.",
-            "An item has been lost.",
+            "The numbers have been lost.",
             "Sorted and whole, one formal slip.",
             "Sorted, whole and in form.",
         ),
@@ -48,7 +48,6 @@ _WORDING = Wording(
         "Let me know if you need more.",
         "The alphabet settles it.",
     ),
-    source="the reference",
     nothing="no list",
 )
 _ANSWERS = ("{listed}.", "Here they are: {listed}.", "The list: {listed}.")
@@ -58,30 +57,34 @@ def _number(items: Sequence[str]) -> str:
     return " ".join(f"{place}. {item}" for place, item in enumerate(items, start=1))
 
 
+_UNSORTED = (
+    "In no special order: {mixed}.",
+    "Just as you wrote them: {mixed}.",
+    "{mixed}. I did not sort them.",
+)
+
+
 def build_ordering(rng: random.Random) -> Task:
     """Draw items of one kind and ask for them in order."""
     kind, pool = pick(rng, _KINDS)
     downwards = rng.random() < 0.4
     given = rng.sample(pool, _ITEMS)
     ordered = sorted(given, reverse=downwards)
-    disorder = pick(rng, (ordered[::-1], [ordered[2], ordered[0], ordered[3], ordered[1]]))
-    lost = pick(rng, ordered)
     direction = "from Z to A" if downwards else "from A to Z"
-    family = Family(_WORDING, rng, " ".join(ordered), kind=kind, direction=direction, given=", ".join(given))
-
-    def present(items: list[str], conclusion: str, flaw: Flaw | None = None) -> Draft:
-        text = family.phrase(_ANSWERS, listed=_number(items))
-        return Draft(text, family.judge(" ".join(items), conclusion), flaw)
-
-    if rng.random() < 0.6:
-        text = family.phrase(_ANSWERS[1:], listed=", ".join(ordered))
-        careless = Draft(text, family.judge(" ".join(ordered), "it is right, but the numbers are left out"))
+    family = Family(_WORDING, rng, kind=kind, direction=direction, given=", ".join(given))
+    if rng.random() < SUBTLE_SHARE:
+        text = family.phrase(_ANSWERS, listed=_number(ordered[::-1]))
+        wrong = Draft(text, "The order is wrong", f"it begins with {ordered[-1]}")
     else:
-        careless = present(ordered, "it is right", pick(rng, (flaws.be_rude, flaws.break_off)))
+        text = family.phrase(_UNSORTED, mixed=_number([ordered[2], ordered[0], ordered[3], ordered[1]]))
+        wrong = Draft(text, "The order is wrong", "it is not sorted")
+    right = f"it has {_ITEMS} {kind}, sorted and numbered"
     return family.build_task(
         _number(ordered),
-        wrong=present(disorder, "the order is wrong"),
-        partial=present([item for item in ordered if item != lost], f"{lost} is missing"),
-        careless=careless,
-        sound=present(ordered, "it is right"),
+        wrong=wrong,
+        partial=Draft(
+            family.phrase(_ANSWERS[1:], listed=", ".join(ordered)), "The numbers are missing", f"it has only the {kind}"
+        ),
+        careless=Draft(family.phrase(_ANSWERS, listed=_number(ordered)), "All is right", right, flaws.break_off),
+        sound=Draft(family.phrase(_ANSWERS, listed=_number(ordered)), "All is right", right),
     )

@@ -3,7 +3,7 @@
 import random
 
 from judgeforge.prepare.embedded import flaws, words
-from judgeforge.prepare.embedded.tasks import Draft, Family, Task, Wording, pick
+from judgeforge.prepare.embedded.tasks import SUBTLE_SHARE, Draft, Family, Task, Wording, pick
 
 _WORDING = Wording(
     topic="the {building} of {town}",
@@ -45,7 +45,6 @@ _WORDING = Wording(
         "I read it with care.",
         "Old buildings have long stories.",
     ),
-    source="the passage",
     nothing="no fact",
 )
 _ANSWERS = (
@@ -57,32 +56,36 @@ _YEAR_ONLY = ("The {building} opened in {year}.", "It was in {year} that it open
 _PERSON_ONLY = ("The {building} was designed by {person}.", "{person} was its designer.")
 
 
+_DENIALS = (
+    "The passage does not say when it opened or who designed it.",
+    "Nobody knows who designed the {building}, nor when.",
+    "There was never any {building} in {town}.",
+)
+
+
 def build_passage_facts(rng: random.Random) -> Task:
     """Draw a passage on a building and ask for two of its facts."""
     building, town = pick(rng, words.BUILDINGS), pick(rng, words.TOWNS)
-    person, stranger = rng.sample(words.SURNAMES, 2)
+    person = pick(rng, words.SURNAMES)
     year = rng.randint(1820, 1990)
     other_year = year + pick(rng, (-30, -20, -18, -9, 9, 18, 20, 30))
     sentences = [f"The {building} of {town} opened in {year}.", f"It was designed by {person}."]
     sentences.insert(rng.randrange(1, 3), f"It has {pick(rng, words.FEATURES)}.")
     drawn = {"passage": " ".join(sentences), "building": building, "town": town, "year": year, "person": person}
-    both = f"{year} and {person}"
-    family = Family(_WORDING, rng, both, **drawn)
-    if rng.random() < 0.5:
-        got, fault = f"{other_year} and {person}", "the year is wrong"
-        wrong = Draft(family.phrase(_ANSWERS, year=other_year), family.judge(got, fault))
+    family = Family(_WORDING, rng, **drawn)
+    if rng.random() < SUBTLE_SHARE:
+        wrong = Draft(family.phrase(_ANSWERS, year=other_year), "The year is wrong", f"it has {other_year}")
     else:
-        got, fault = f"{year} and {stranger}", "the designer is wrong"
-        wrong = Draft(family.phrase(_ANSWERS, person=stranger), family.judge(got, fault))
+        wrong = Draft(family.phrase(_DENIALS), "The answer is wrong", "it denies what the passage says")
     if rng.random() < 0.5:
-        partial = Draft(family.phrase(_YEAR_ONLY), family.judge(f"{year}", "the designer is missing"))
+        partial = Draft(family.phrase(_YEAR_ONLY), "The designer is missing", f"it has only {year}")
     else:
-        partial = Draft(family.phrase(_PERSON_ONLY), family.judge(person, "the year is missing"))
-    flaw = pick(rng, (flaws.neglect_capitals, flaws.break_off, flaws.misspell))
+        partial = Draft(family.phrase(_PERSON_ONLY), "The year is missing", f"it has only {person}")
+    right = f"it has {year} and {person}"
     return family.build_task(
         f"The {building} opened in {year} and was designed by {person}.",
         wrong=wrong,
         partial=partial,
-        careless=Draft(family.phrase(_ANSWERS), family.judge(both, "both are right"), flaw),
-        sound=Draft(family.phrase(_ANSWERS), family.judge(both, "both are right")),
+        careless=Draft(family.phrase(_ANSWERS), "All is right", right, flaws.misspell),
+        sound=Draft(family.phrase(_ANSWERS), "All is right", right),
     )

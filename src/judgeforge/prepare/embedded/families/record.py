@@ -2,8 +2,8 @@
 
 import random
 
-from judgeforge.prepare.embedded import flaws, words
-from judgeforge.prepare.embedded.tasks import Draft, Family, Flaw, Task, Wording, pick
+from judgeforge.prepare.embedded import words
+from judgeforge.prepare.embedded.tasks import SUBTLE_SHARE, Draft, Family, Task, Wording, pick
 
 _WORDING = Wording(
     topic="a person's data",
@@ -45,7 +45,6 @@ _WORDING = Wording(
         "Records help to find people quickly.",
         "I took your sentence.",
     ),
-    source="the sentence",
     nothing="no field",
 )
 _SENTENCES = (
@@ -58,28 +57,28 @@ _SENTENCES = (
 def build_record(rng: random.Random) -> Task:
     """Draw a person and ask for the record."""
     first, (surname, stranger) = pick(rng, words.FIRST_NAMES), rng.sample(words.SURNAMES, 2)
-    city, other_city = rng.sample(words.TOWNS, 2)
+    city = pick(rng, words.TOWNS)
     year = rng.randint(1941, 2008)
     fields = {"Name": surname, "City": city, "Born": str(year)}
-    others = {"Name": stranger, "City": other_city, "Born": str(year + pick(rng, (-20, -11, -9, -2, 2, 9, 11)))}
-    changed, lost = pick(rng, list(fields)), pick(rng, list(fields))
+    lost = pick(rng, list(fields))
     sentence = pick(rng, _SENTENCES).format(first=first, surname=surname, city=city, year=year)
-    family = Family(_WORDING, rng, " ".join(fields.values()), first=first, sentence=sentence)
+    family = Family(_WORDING, rng, first=first, sentence=sentence)
 
-    def fill_in(fields: dict[str, str], conclusion: str, flaw: Flaw | None = None) -> Draft:
-        text = pick(rng, ("; ", " / ", " | ")).join(f"{field}: {value}" for field, value in fields.items())
-        return Draft(f"{text}.", family.judge(" ".join(fields.values()), conclusion), flaw)
+    def fill_in(fields: dict[str, str]) -> str:
+        return "; ".join(f"{field}: {value}" for field, value in fields.items()) + "."
 
-    if rng.random() < 0.6:
-        text = pick(rng, (", ", " - ")).join(fields.values()) + "."
-        careless = Draft(text, family.judge(" ".join(fields.values()), "all is right, but field names are left out"))
+    if rng.random() < SUBTLE_SHARE:
+        wrong = Draft(fill_in(fields | {"Name": stranger}), "The name is wrong", f"it has {stranger}")
     else:
-        flaw = pick(rng, (flaws.neglect_capitals, flaws.break_off, flaws.be_rude))
-        careless = fill_in(fields, "all is right", flaw)
+        mixed = {"Name": str(year), "City": surname, "Born": city}
+        wrong = Draft(fill_in(mixed), "The fields are wrong", f"it has {year} as Name")
+    kept = {field: value for field, value in fields.items() if field != lost}
+    dashed = " - ".join(f"{field} {value}" for field, value in fields.items()) + "."
+    right = f"it has {surname}, {city} and {year}"
     return family.build_task(
         f"Name: {surname}; City: {city}; Born: {year}",
-        wrong=fill_in(fields | {changed: others[changed]}, f"{changed} is wrong"),
-        partial=fill_in({field: fields[field] for field in fields if field != lost}, f"{lost} is missing"),
-        careless=careless,
-        sound=fill_in(fields, "all is right"),
+        wrong=wrong,
+        partial=Draft(fill_in(kept), f"The field {lost} is missing", f"it has only {' and '.join(kept)}"),
+        careless=Draft(dashed, "All is right, but the colons are left out", right),
+        sound=Draft(fill_in(fields), "All is right", right),
     )

@@ -3,7 +3,7 @@
 import random
 
 from judgeforge.prepare.embedded import flaws, words
-from judgeforge.prepare.embedded.tasks import Draft, Family, Flaw, Task, Wording, pick
+from judgeforge.prepare.embedded.tasks import SUBTLE_SHARE, Draft, Family, Task, Wording, pick
 
 _WORDING = Wording(
     topic="a {event}",
@@ -45,7 +45,6 @@ _WORDING = Wording(
         "Tell your friends about it.",
         "The notice was put up lately.",
     ),
-    source="the notice",
     nothing="no point",
 )
 _ASIDES = (
@@ -66,25 +65,36 @@ def _render_points(points: dict[str, str]) -> str:
     return "".join(_POINTS[name].format(value) for name, value in points.items())
 
 
+_CANCELLED = (
+    "The {event} is cancelled and will not take place.",
+    "There will be no {event} after all.",
+    "The {event} had to be called off for good.",
+)
+
+
 def build_summary(rng: random.Random) -> Task:
     """Draw a notice of an event and ask for a summary with all three points."""
     event = pick(rng, words.EVENTS)
-    (town, other_town), (day, other_day) = rng.sample(words.TOWNS, 2), rng.sample(words.DAYS, 2)
+    town, (day, other_day) = pick(rng, words.TOWNS), rng.sample(words.DAYS, 2)
     price = rng.randint(4, 29)
     points = {"place": town, "day": day, "price": str(price)}
-    others = {"place": other_town, "day": other_day, "price": str(price + pick(rng, (3, 10, 20)))}
-    changed, lost = pick(rng, list(points)), pick(rng, list(points))
+    lost = pick(rng, ("day", "price"))
     notice = f"The {event} comes to {town} on {day}. {pick(rng, _ASIDES)} A ticket costs {price} euros."
-    family = Family(_WORDING, rng, ", ".join(points.values()), event=event, notice=notice)
+    family = Family(_WORDING, rng, event=event, notice=notice)
 
-    def summarise(points: dict[str, str], conclusion: str, flaw: Flaw | None = None) -> Draft:
-        text = family.phrase(_ANSWERS, points=_render_points(points))
-        return Draft(text, family.judge(", ".join(points.values()), conclusion), flaw)
+    def summarise(points: dict[str, str]) -> str:
+        return family.phrase(_ANSWERS, points=_render_points(points))
 
+    if rng.random() < SUBTLE_SHARE:
+        wrong = Draft(summarise(points | {"day": other_day}), "The day is wrong", f"it has {other_day}")
+    else:
+        wrong = Draft(family.phrase(_CANCELLED), "The notice is told wrong", "it says that nothing takes place")
+    kept = {name: value for name, value in points.items() if name != lost}
+    right = f"it has {town}, {day} and {price} euros"
     return family.build_task(
         f"The {event} is in {town} on {day} and costs {price} euros.",
-        wrong=summarise(points | {changed: others[changed]}, f"the {changed} is wrong"),
-        partial=summarise({name: points[name] for name in points if name != lost}, f"the {lost} is missing"),
-        careless=summarise(points, "all is right", pick(rng, (flaws.shout, flaws.be_rude, flaws.break_off))),
-        sound=summarise(points, "all is right"),
+        wrong=wrong,
+        partial=Draft(summarise(kept), f"The {lost} is missing", f"it has only {' and '.join(kept.values())}"),
+        careless=Draft(summarise(points), "All is right", right, flaws.be_rude),
+        sound=Draft(summarise(points), "All is right", right),
     )
