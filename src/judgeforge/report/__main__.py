@@ -12,13 +12,11 @@ from judgeforge.report.table import render_terminal_table
 from judgeforge.stage import run_stage
 
 
-def main(
-    *, evaluation: Path, curves: Path, statistics: Path, audit: Path, benchmarks: Path, metrics: Path, page: Path
-) -> None:
+def main(*, evaluation: Path, curves: Path, statistics: Path, benchmarks: Path, metrics: Path, page: Path) -> None:
     """Write the metrics file and the page.
 
     Example: python -m judgeforge.report --evaluation evaluation --curves curves --statistics data/statistics.json
-    --audit data/audit.json --benchmarks data/benchmarks --metrics reports/metrics.json --page reports/report.html
+    --benchmarks data/benchmarks --metrics reports/metrics.json --page reports/report.html
     """
     folder = load_section("evaluate", EvaluateParams).benchmarks_folder
     sources = load_sources(
@@ -26,7 +24,6 @@ def main(
         evaluation=evaluation,
         curves=curves,
         statistics=statistics,
-        audit=audit,
         embedded_folder=benchmarks,
         benchmarks_folder=None if folder is None else Path(folder),
     )

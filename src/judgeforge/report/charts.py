@@ -70,8 +70,8 @@ def build_curve(points: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     validation = [(point["step"], point["validation_loss"]) for point in points if "validation_loss" in point]
     if not loss:
         return None
-    across = _build_round_axis(max(step for step, _ in loss + validation))
-    up = _build_round_axis(max(value for _, value in loss + validation))
+    across = _build_round_axis(max(step for step, _ in loss + validation), roomy=False)
+    up = _build_round_axis(max(value for _, value in loss + validation), roomy=True)
     return {
         "line": " ".join(f"{across.place(step)},{100 - up.place(value):.2f}" for step, value in loss),
         "dots": [{"x": across.place(step), "y": round(100 - up.place(value), 2)} for step, value in validation],
@@ -106,10 +106,10 @@ def _format_tick(value: float, format: Format) -> str:
     return f"{100 * value:.0f}%" if format == "pairwise" else f"{value:g}".replace("-", "−")
 
 
-def _build_round_axis(highest: float) -> Axis:
-    """Build an axis from 0 to just above ``highest`` whose ticks are 1, 2 or 5 times a power of ten apart."""
+def _build_round_axis(highest: float, *, roomy: bool) -> Axis:
+    """Build an axis from 0 to ``highest``, or to the tick above it, with ticks 1, 2 or 5 times a power of ten apart."""
     highest = highest or 1.0
     rough = highest / _TICKS_ABOUT
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))
-    return Axis(0.0, highest, step)
+    return Axis(0.0, step * math.ceil(highest / step - 1e-9) if roomy else highest, step)

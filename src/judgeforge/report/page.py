@@ -17,6 +17,7 @@ from judgeforge.report.words import (
     describe_check,
     describe_silence,
     format_figure,
+    format_interval,
     format_share,
     name_benchmark,
 )
@@ -39,7 +40,12 @@ def render_page(sources: Sources, differences: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"figure": format_figure, "share": format_share, "excerpt": _cut}
+    environment.filters |= {
+        "figure": format_figure,
+        "interval": format_interval,
+        "share": format_share,
+        "excerpt": _cut,
+    }
     checks = {name: check_subject(sources, differences, name) for name in sources.subject.metrics}
     judged = {name: found for name, found in checks.items() if sources.subject.metrics[name]["items"]}
     base = {each.judge: each for each in sources.evaluations}.get("base")
@@ -93,7 +99,6 @@ def _describe_benchmark(sources: Sources, name: str, checks: list[Check]) -> dic
         "breakdown": build_breakdown(sources, name),
         "notes": notes,
         "entry": entry,
-        "flagged": sources.flagged[name],
     }
 
 

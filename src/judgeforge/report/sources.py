@@ -43,14 +43,12 @@ class Sources:
         benchmarks: those that were judged, whole, in the order of the verdicts.
         curves: format to the points of its training.
         statistics: what ``prepare`` counted.
-        flagged: by benchmark, how many of all its items ``audit`` found in the training sets.
     """
 
     evaluations: tuple[Evaluation, ...]
     benchmarks: dict[str, Benchmark]
     curves: dict[str, list[dict[str, Any]]]
     statistics: dict[str, Any]
-    flagged: dict[str, int]
 
     @property
     def subject(self) -> Evaluation:
@@ -66,7 +64,6 @@ def load_sources(
     evaluation: Path,
     curves: Path,
     statistics: Path,
-    audit: Path,
     embedded_folder: Path,
     benchmarks_folder: Path | None,
 ) -> Sources:
@@ -77,7 +74,6 @@ def load_sources(
         evaluation: a folder a judge.
         curves: a file a format.
         statistics: of the training sets.
-        audit: contaminated item ids by benchmark.
         embedded_folder: of the embedded benchmarks.
         benchmarks_folder: of the published ones.
 
@@ -92,13 +88,11 @@ def load_sources(
                 f"{evaluations[0].judge} and {other.judge} judged different benchmarks.",
                 "evaluate both again with 'dvc repro'.",
             )
-    contaminated = load_json(audit)
     return Sources(
         evaluations=tuple(evaluations),
         benchmarks={name: load_benchmark(name, embedded_folder, benchmarks_folder) for name in names},
         curves={kind: load_json_rows(curves / f"{kind}.jsonl") for kind in matrix.formats},
         statistics=load_json(statistics),
-        flagged={name: len(contaminated[name]["contaminated"]) for name in names},
     )
 
 

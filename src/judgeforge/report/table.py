@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from judgeforge.params import Judge, Reference
-from judgeforge.report.words import MEASURE_TITLES, format_figure, format_share, name_benchmark
+from judgeforge.report.words import MEASURE_TITLES, format_figure, format_interval, format_share, name_benchmark
 from judgeforge.statistics import CHANCE, MAIN_MEASURE
 
 _JUDGES = get_args(Judge)
@@ -28,6 +28,10 @@ def render_terminal_table(metrics: Mapping[str, Any]) -> Table:
         table.add_column(header, justify="right" if header in ("value", "unparsable") else "left", no_wrap=True)
     for benchmark, first in metrics[judges[0]].items():
         measure = MAIN_MEASURE[first["format"]]
+        if not first["items"]:
+            table.add_row(Text(name_benchmark(benchmark), style="bold"), "", "", "–", "all in training", "")
+            table.add_section()
+            continue
         values = {judge: metrics[judge][benchmark]["metrics"][measure]["value"] for judge in judges}
         best = max((value for judge, value in values.items() if value is not None and _is_judge(judge)), default=None)
         chance = f"chance {format_figure(CHANCE[first['format']], measure)}"
@@ -40,7 +44,7 @@ def render_terminal_table(metrics: Mapping[str, Any]) -> Table:
                 Text(judge, style=style),
                 Text("━" * round(_BAR_WIDTH * max(0.0, values[judge] or 0.0)), style=style or "blue"),
                 Text(format_figure(values[judge], measure), style=style),
-                Text(_format_interval(entry["metrics"][measure], measure), style=style or "dim"),
+                Text(format_interval(entry["metrics"][measure], measure), style=style or "dim"),
                 Text(format_share(entry["unparsable_rate"]), style=style),
             )
         table.add_section()
@@ -49,9 +53,3 @@ def render_terminal_table(metrics: Mapping[str, Any]) -> Table:
 
 def _is_judge(name: str) -> bool:
     return name in _JUDGES
-
-
-def _format_interval(figure: Mapping[str, float | None], measure: str) -> str:
-    if figure["low"] is None:
-        return ""
-    return f"{format_figure(figure['low'], measure)} to {format_figure(figure['high'], measure)}"

@@ -27,7 +27,7 @@ JUDGE_NOTES: Mapping[str, str] = {
 MEASURE_TITLES: Mapping[str, str] = {
     "pearson": "Pearson correlation",
     "spearman": "Spearman correlation",
-    "kendall": "Kendall τ-b",
+    "kendall": "Kendall τ‑b",
     "mae": "Mean error (points)",
     "exact_agreement": "Exact agreement",
     "pearson_parsed": "Pearson, parsed only",
@@ -46,6 +46,14 @@ def format_figure(value: float | None, measure: str) -> str:
         return "–"
     text = f"{100 * value:z.1f}%" if measure in _SHARES else f"{value:z.2f}"
     return text.replace("-", "−")
+
+
+def format_interval(figure: Mapping[str, float | None], measure: str) -> str:
+    """Write the ends of an interval, the unit once; nothing where there is none."""
+    if figure["low"] is None or figure["high"] is None:
+        return ""
+    low, high = (format_figure(figure[end], measure) for end in ("low", "high"))
+    return f"{low.removesuffix('%')} to {high}"
 
 
 def format_difference(value: float, measure: str) -> str:
@@ -71,7 +79,11 @@ def name_benchmark(name: str) -> str:
 def describe_check(check: Check, measure: str) -> str:
     """Say in a few words how the subject stands to a rival."""
     value, low, high = (check.difference[key] for key in ("value", "low", "high"))
-    trivial = f"every trivial judge (closest: {check.name})" if check.standing == "above" else f"trivial {check.name}"
+    trivial = (
+        f"every trivial judge (closest: {check.name})"
+        if check.standing == "above"
+        else f"the trivial judge {check.name}"
+    )
     rival = {"base": "the base model", "trivial": trivial}.get(check.rival, "chance")
     if check.stands_in:
         rival += ", which ranks nothing (chance stands in)"
@@ -101,7 +113,7 @@ def build_headline(subject: str, checks: Mapping[str, list[Check]]) -> str:
         return f"The {subject} judge is clearly above {listed} on {where}."
     start = f"The {subject} judge is clearly above {listed} on {len(passed) or 'none'} of {len(checks)} benchmarks."
     faults = [
-        f"on {name_benchmark(name)} not above {_join([words[check.rival] for check in found])}"
+        f"on {name_benchmark(name)} not clearly above {_join([words[check.rival] for check in found])}"
         for name, found in failed.items()
         if found
     ]

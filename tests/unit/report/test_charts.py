@@ -1,0 +1,54 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from judgeforge.report.charts import Axis, build_curve, build_dots, build_heatmap, build_measure_axis
+
+
+def test_places_are_percent_of_the_axis_and_stay_on_it() -> None:
+    axis = Axis(-0.2, 1.0, 0.2)
+    assert [axis.place(value) for value in (-0.2, 0.4, 1.0, -3, 3)] == [0, 50, 100, 0, 100]
+    assert axis.ticks == pytest.approx([-0.2, 0, 0.2, 0.4, 0.6, 0.8, 1.0])
+
+
+def test_the_correlation_axis_widens_for_a_judge_that_is_worse_than_chance() -> None:
+    assert build_measure_axis("direct", [{"value": 0.5, "low": 0.4, "high": 0.6}]).low == -0.2
+    assert build_measure_axis("direct", [{"value": -0.3, "low": -0.45, "high": 0.1}]).low == pytest.approx(-0.6)
+
+
+def test_an_undefined_figure_has_no_dot() -> None:
+    undefined = {"value": None, "low": None, "high": None}
+    plot = build_dots("pairwise", {"base": undefined, "merged": {"value": 0.75, "low": 0.5, "high": 1.0}})
+    assert plot["chance"] == 50
+    assert plot["rows"][0] == {"judge": "base", "text": "–", "value": None, "low": None, "high": None}
+    assert plot["rows"][1] == {"judge": "merged", "text": "75.0%", "value": 75, "low": 50, "high": 100}
+
+
+def test_a_curve_runs_from_left_to_right_and_highest_on_top() -> None:
+    plot = build_curve([{"step": 5, "loss": 2.0}, {"step": 10, "loss": 1.0, "validation_loss": 0.5}])
+    assert plot is not None
+    assert plot["line"] == "50.0,0.00 100.0,50.00"
+    assert plot["dots"] == [{"x": 100, "y": 75}]
+    assert (plot["steps"], plot["last_validation"]) == (10, 0.5)
+
+
+def test_a_training_too_short_for_a_loss_has_no_curve() -> None:
+    assert build_curve([{"step": 1, "validation_loss": 0.5}]) is None
+    assert build_curve([]) is None
+
+
+@given(st.lists(st.floats(0, 1e4), min_size=1, max_size=20))
+def test_every_loss_lies_within_the_plot(losses) -> None:
+    plot = build_curve([{"step": step, "loss": loss} for step, loss in enumerate(losses, start=1)])
+    assert plot is not None
+    places = [float(part) for point in plot["line"].split() for part in point.split(",")]
+    assert all(0 <= place <= 100 for place in places)
+    assert 2 <= len(plot["y_ticks"]) <= 12
+
+
+def test_heatmap_shades_by_row_and_frames_exact_agreement() -> None:
+    rows = build_heatmap([[1, 0, 3, 0, 0, 0], *[[0] * 6] * 3, [0, 0, 0, 0, 2, 2]])
+    assert [cell["share"] for cell in rows[0]] == [0.25, 0, 0.75, 0, 0, 0]
+    assert [[cell["exact"] for cell in row].index(True) for row in rows] == [0, 1, 2, 3, 4]
+    assert not any(cell["share"] for cell in rows[1])
+    assert rows[4][5] == {"count": 2, "share": 0.5, "exact": False}
