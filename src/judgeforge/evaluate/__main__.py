@@ -52,7 +52,8 @@ def main(
 def _flatten(metrics: dict[str, object]) -> dict[str, float]:
     found = {}
     for name, entry in metrics["benchmarks"].items():  # type: ignore[attr-defined]
-        found[f"{name}/unparsable_rate"] = entry["unparsable_rate"]
+        if entry["unparsable_rate"] is not None:
+            found[f"{name}/unparsable_rate"] = entry["unparsable_rate"]
         found |= {
             f"{name}/{metric}": value["value"]
             for metric, value in entry["metrics"].items()

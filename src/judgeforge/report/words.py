@@ -10,7 +10,7 @@ BENCHMARK_TITLES: Mapping[str, str] = {
     "vicuna_bench": "Vicuna Bench",
     "mt_bench": "MT Bench",
     "hhh_alignment": "HHH Alignment",
-    "autoj_eval": "Auto-J Eval",
+    "autoj_eval": "Auto‑J Eval",
 }
 
 JUDGE_NOTES: Mapping[str, str] = {
