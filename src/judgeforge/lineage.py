@@ -30,6 +30,18 @@ def load_lock(path: Path = LOCK_FILE) -> dict[str, Any]:
     return stages if isinstance(stages, dict) else {}
 
 
+def find_out(stage: str, suffix: str) -> Path:
+    """Return the output of ``stage`` whose name ends in ``suffix`` ("" for a folder), as dvc.lock records it.
+
+    Raises:
+        InputError: the stage has not run.
+    """
+    for out in load_lock().get(stage, {}).get("outs", []):
+        if Path(out["path"]).suffix == suffix:
+            return Path(out["path"])
+    raise InputError(f"dvc.lock names no output of stage {stage!r}.", "run 'judgeforge retrain' or 'dvc repro' first.")
+
+
 def describe_lineage(lock: Path = LOCK_FILE) -> dict[str, str]:
     """Return tags: the git commit (marked ``-dirty`` where files differ), dvc.lock's SHA-256, the data's digests.
 

@@ -2,12 +2,11 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from judgeforge.errors import InputError
-from judgeforge.lineage import load_lock
+from judgeforge.lineage import find_out, load_lock
 from judgeforge.params import Judge
 
 _PRODUCER = {"base": "base", "merged": "merge"}
@@ -68,33 +67,24 @@ def collect_evidence(
     Raises:
         InputError: the stages have not run, or something is not there.
     """
-    lock = load_lock()
-    model = model or _find_model(lock, judge)
+    model = model or _find_model(judge)
     if base is None and (model / "adapter_config.json").is_file():
-        base = _find_out(lock, "base", "")
+        base = find_out("base", "")
     evidence = Evidence(
         judge=judge,
         model=model,
         base=base,
-        metrics=metrics or _find_out(lock, "report", ".json"),
-        page=page or _find_out(lock, "report", ".html"),
-        verdicts=evaluation / judge if evaluation else _find_out(lock, f"evaluate@{judge}", ""),
+        metrics=metrics or find_out("report", ".json"),
+        page=page or find_out("report", ".html"),
+        verdicts=evaluation / judge if evaluation else find_out(f"evaluate@{judge}", ""),
     )
     evidence.require()
     return evidence
 
 
-def _find_out(lock: dict[str, Any], stage: str, suffix: str) -> Path:
-    for out in lock.get(stage, {}).get("outs", []):
-        if Path(out["path"]).suffix == suffix:
-            return Path(out["path"])
-    raise InputError(
-        f"dvc.lock names no output of the stage {stage!r}.", "run 'judgeforge retrain' or 'dvc repro' first."
-    )
-
-
-def _find_model(lock: dict[str, Any], judge: str) -> Path:
+def _find_model(judge: str) -> Path:
     """Take the output of the judge's own stage that its evaluation reads: a training leaves a curve, too."""
+    lock = load_lock()
     producer = _PRODUCER.get(judge, f"train@{judge}")
     outs = {out["path"] for out in lock.get(producer, {}).get("outs", [])}
     read = [dep["path"] for dep in lock.get(f"evaluate@{judge}", {}).get("deps", []) if dep["path"] in outs]

@@ -5,7 +5,14 @@ work: what could not be sent waits in memory and is sent again later and at the 
 """
 
 from judgeforge.tracking.runs import Run, name_user, stage_run
-from judgeforge.tracking.store import PARENT_VARIABLE, check_tracking_server, open_client, tracking_address, using_store
+from judgeforge.tracking.store import (
+    PARENT_VARIABLE,
+    check_tracking_server,
+    open_client,
+    store_exists,
+    tracking_address,
+    using_store,
+)
 
 __all__ = [
     "PARENT_VARIABLE",
@@ -14,6 +21,7 @@ __all__ = [
     "name_user",
     "open_client",
     "stage_run",
+    "store_exists",
     "tracking_address",
     "using_store",
 ]

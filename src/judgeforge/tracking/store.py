@@ -127,6 +127,12 @@ def find_or_create_experiment(client: Any) -> str:
     return str(found.experiment_id)
 
 
+def store_exists() -> bool:
+    """Whether what was recorded can still be there: an SQLite file may have been deleted."""
+    address = tracking_address()
+    return not address.startswith("sqlite:///") or Path(address.removeprefix("sqlite:///")).is_file()
+
+
 def _artifact_folder() -> str | None:
     """Put artifacts beside an SQLite file; any other store knows its own place."""
     address = tracking_address()
