@@ -225,5 +225,6 @@ def _summarise(failed: list[Check], rule: str, rivals: Mapping[str, JudgeMetrics
     if failed:
         return f"Not promoted: {'; '.join(check.explain() for check in failed)}."
     if rule == "first":
-        return f"Promoted as the first champion: better than {', '.join(rivals)} on every primary measure."
+        beaten = f"better than {', '.join(rivals)} on every primary measure" if rivals else "no rival was measured"
+        return f"Promoted as the first champion: {beaten}."
     return "Promoted: better than the champion on a primary measure and within the margin on every other."
