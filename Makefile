@@ -10,6 +10,8 @@ STAMP := $(VENV)/setup.done
 PYTHON ?=
 # Which benchmark `make bench` runs; empty: all.
 NAME ?=
+# What `make constraints` hands to uv.
+OPTIONS ?=
 
 # The stages' commands in dvc.yaml say "python": it must be this environment's, whether activated or not.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -71,8 +73,8 @@ smoke: setup ## Run every stage and the flow on a miniature model, in a copy (.j
 	@git ls-files -z | xargs -0 cp --parents -t .judgeforge/smoke
 	cd .judgeforge/smoke && dvc config core.no_scm true && judgeforge recipe smoke && judgeforge retrain
 
-constraints: setup ## Pin the newest versions that pyproject.toml allows into constraints.txt
-	python scripts/pin_versions.py
+constraints: setup ## Pin what pyproject.toml requires (to renew: make constraints OPTIONS=--upgrade)
+	python scripts/pin_versions.py $(OPTIONS)
 
 clean: ## Remove outputs and tools' caches; .venv, DVC's cache and MLflow's records stay
 	rm -rf data models curves evaluation reports .judgeforge .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

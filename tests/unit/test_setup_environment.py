@@ -2,6 +2,8 @@
 
 import pytest
 import setup_environment
+import yaml
+from pin_versions import BASE_MODEL_PIN
 from setup_environment import build_source_options, offers_cpu_torch, parse_pip_settings
 
 LISTING = """\
@@ -52,3 +54,10 @@ def test_a_command_that_fails_is_tried_again_and_then_explained(monkeypatch: pyt
     with pytest.raises(SystemExit, match=r"set-up failed at: false\. Remedy: "):
         setup_environment.run("false")
     assert len(waits) == setup_environment.ATTEMPTS - 1
+
+
+def test_the_base_models_version_is_the_same_wherever_it_stands() -> None:
+    pins = (setup_environment.ROOT / "constraints.txt").read_text().splitlines()
+    assert BASE_MODEL_PIN in pins
+    base = yaml.safe_load((setup_environment.ROOT / "conf/config.yaml").read_text())["base"]
+    assert f"{setup_environment.BASE_MODEL}=={base['revision']}" == BASE_MODEL_PIN

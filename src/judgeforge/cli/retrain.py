@@ -1,13 +1,23 @@
-"""``judgeforge retrain``: the whole pipeline, as the flow runs it."""
+"""``judgeforge retrain``: the whole pipeline as the flow runs it, and its results at the end."""
 
 import importlib
 import sys
 from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
 
 from judgeforge.errors import InputError
 
 
-def retrain() -> None:
+def retrain(
+    *,
+    promote: Annotated[bool, typer.Option(help="Ask the gate, or only register the judge.")] = True,
+    max_parallel: Annotated[
+        int | None, typer.Option(min=1, help="Stages at a time, by the machine if not given.")
+    ] = None,
+) -> None:
     """Run every stage whose inputs changed, record the run, register the merged judge and let the gate decide.
 
     Example: judgeforge recipe smoke && judgeforge retrain
@@ -15,4 +25,15 @@ def retrain() -> None:
     if not Path("flows/retrain.py").is_file():
         raise InputError("There is no flows/retrain.py here.", "run this in the repository's root.")
     sys.path.insert(0, str(Path.cwd()))  # flows belong to the checkout, like dvc.yaml; they are not installed
-    importlib.import_module("flows.retrain").main()
+    importlib.import_module("flows.retrain").main(promote=promote, max_parallel=max_parallel)
+    _show_results()
+
+
+def _show_results() -> None:
+    from judgeforge.files import load_json  # noqa: PLC0415 - after the flow: what it needs is loaded already
+    from judgeforge.lineage import find_out  # noqa: PLC0415
+    from judgeforge.report.table import render_terminal_table  # noqa: PLC0415
+
+    console = Console()
+    console.print(render_terminal_table(load_json(find_out("report", ".json"))))
+    console.print(f"The report is at {find_out('report', '.html')}.", highlight=False)
