@@ -25,7 +25,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
         tokenizer_object=tokenizer,
         bos_token="<|im_start|>",
         eos_token="<|im_end|>",
-        pad_token="<|im_end|>",  # noqa: S106
+        pad_token="<|im_end|>",
     )
     fast.chat_template = _CHAT_TEMPLATE
     return fast
