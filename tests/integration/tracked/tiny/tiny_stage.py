@@ -39,4 +39,4 @@ for out in outs:
         out.write_text(f"{name}\n")
     else:
         out.mkdir(exist_ok=True)
-        (out / "weights.txt").write_text(f"{name} {params if name == 'merge' else ''}\n")
+        (out / "weights.txt").write_text(f"{name} {params if name in ('merge', 'evaluate-merged') else ''}\n")
