@@ -58,7 +58,7 @@ def main() -> None:
             Side("judgeforge", ours),
             Side("mergekit-yaml", peer),
             check=lambda: check_same(folder / "ours", folder / "theirs"),
-            rounds=3,
+            rounds=5,
             goal=1.1,
         )
 
