@@ -93,15 +93,16 @@ def run_command(
 
 @contextlib.contextmanager
 def ending_commands() -> Iterator[None]:
-    """Allow commands inside, and end those that still run when the block is left, with everything they started."""
+    """Allow commands inside; when an exception leaves the block, end those that still run and all that they started."""
     _stopping.clear()
     try:
         yield
-    finally:
+    except BaseException:
         with _registering:
             _stopping.set()
             processes = list(_running.values())
         _end_groups(processes)
+        raise
 
 
 def is_stopping() -> bool:
