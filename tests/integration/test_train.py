@@ -102,7 +102,7 @@ def test_the_loss_is_the_models_own_on_completion_tokens(miniature, training_set
     rows = tokenize_examples(load_examples(training_sets, "joint"), tokenizer, 2000)
     batch = LeftPadCollator(tokenizer.pad_token_id)(rows.rows[5:11])
     model = build_model(miniature, small_train_params)
-    trainer = CompletionTrainer(model=model, args=build_arguments(small_train_params, str(tmp_path), 1, False))
+    trainer = CompletionTrainer(model=model, args=build_arguments(small_train_params, str(tmp_path), 1))
     with torch.no_grad():
         expected = model(**batch).loss
         ours = trainer.compute_loss(model, dict(batch))

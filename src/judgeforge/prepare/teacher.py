@@ -10,7 +10,7 @@ from judgeforge.grading.records import Choice
 from judgeforge.prepare.pairing import GradedResponse, PlacedPair
 
 MAX_WORDS_EACH = 60
-"""Of a long real feedback (some 100 words), this much of each is quoted: whole sentences, one at the least."""
+"""Shorter feedback is quoted whole; of longer (real feedback has some 100 words), two sentences within this bound."""
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'(])")
 _SUBJECT = re.compile(
@@ -37,6 +37,8 @@ def _quote(response: GradedResponse, letter: Choice) -> str:
 
 
 def _shorten(feedback: str) -> str:
+    if len(feedback.split()) <= MAX_WORDS_EACH:
+        return feedback
     kept: list[str] = []
     count = 0
     for sentence in _SENTENCE_END.split(feedback)[:2]:

@@ -60,6 +60,9 @@ def train_judge(
     trainer, log = _build_trainer(params, format, rows, validation, tokenizer, base, checkpoints / key, run)
     try:
         trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+        if len(validation):
+            # At the end, not at each epoch's: a run resumed from a checkpoint taken there would miss that point.
+            trainer.evaluate()
     finally:
         log.close()
     _write_judge(trainer, params, format, data, base, out)
@@ -93,7 +96,7 @@ def _build_trainer(
     steps = math.ceil(math.ceil(len(rows) / params.batch_size) / params.gradient_accumulation)
     trainer = CompletionTrainer(
         model=build_model(base, params),
-        args=build_arguments(params, str(checkpoints), math.ceil(steps * params.epochs), len(validation) > 0),
+        args=build_arguments(params, str(checkpoints), math.ceil(steps * params.epochs)),
         train_dataset=rows,
         eval_dataset=validation if len(validation) else None,
         data_collator=LeftPadCollator(tokenizer.pad_token_id),

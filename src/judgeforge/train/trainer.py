@@ -103,14 +103,13 @@ def _rename(logs: dict[str, float]) -> dict[str, float]:
     return {names[key]: value for key, value in logs.items() if key in names}
 
 
-def build_arguments(params: TrainParams, checkpoints: str, updates: int, validate: bool) -> TrainingArguments:
+def build_arguments(params: TrainParams, checkpoints: str, updates: int) -> TrainingArguments:
     """Translate ``params`` into transformers' arguments.
 
     Args:
         params: the section ``train``.
         checkpoints: folder of this run's checkpoints.
         updates: number of updates in the whole run.
-        validate: whether there is a validation set, measured at each epoch's end.
     """
     on_gpu = torch.cuda.is_available()
     return TrainingArguments(
@@ -130,7 +129,6 @@ def build_arguments(params: TrainParams, checkpoints: str, updates: int, validat
         use_cpu=not on_gpu,
         gradient_checkpointing=params.gradient_checkpointing,
         logging_steps=params.log_every_steps,
-        eval_strategy="epoch" if validate else "no",
         prediction_loss_only=True,
         save_steps=params.checkpoint_every_steps,
         save_total_limit=2,

@@ -76,23 +76,28 @@ def test_length_tells_nothing_of_the_score(seed):
 
 
 FINDINGS = {
-    "1": r"The task is not done: ",
-    "2": r"The [\w ]+ (is|are) (wrong|told wrong): ",
-    "3": r"The [\w ]+ (is|are) missing: ",
-    "4": r"All is right, but .+: ",
-    "5": r"All is right: ",
+    "1": r"The task is not done\.",
+    "2": r"The [\w ]+ (is|are) (wrong|told wrong)\.",
+    "3": r"The [\w ]+ (is|are) missing\.",
+    "4": r"All is right, but .+\.",
+    "5": r"All is right\.",
 }
 
 
-def test_feedback_opens_with_the_finding_from_which_the_score_follows(rows):
+def find(row):
+    return row["orig_feedback"].removeprefix(f'It says "{row["orig_response"]}" ')
+
+
+def test_feedback_quotes_the_response_and_states_the_finding_from_which_the_score_follows(rows):
     for row in rows:
-        assert re.match(FINDINGS[row["orig_score"]], row["orig_feedback"]), row["orig_feedback"]
+        assert row["orig_feedback"].startswith(f'It says "{row["orig_response"]}" ')
+        assert re.fullmatch(FINDINGS[row["orig_score"]], find(row)), row["orig_feedback"]
 
 
 def test_wrong_and_evading_responses_come_in_several_kinds_in_every_family(rows):
     kinds = defaultdict(set)
     for row in rows:
-        kinds[row["family"], row["orig_score"]].add(re.sub(r"\d+|[A-Z]\w+", "", row["orig_feedback"].split(": ", 1)[1]))
+        kinds[row["family"], row["orig_score"]].add(re.sub(r"\d+|[A-Z]\w+", "", row["orig_response"]))
     for (family, score), found in kinds.items():
         assert score not in "12" or len(found) >= 2, (family, score)
 
@@ -102,7 +107,7 @@ def test_no_two_families_share_the_cue_of_a_small_flaw(rows):
     cues = defaultdict(set)
     for row in rows:
         if row["orig_score"] == "4" and not row["family"].startswith("held-out"):
-            finding = row["orig_feedback"].split(", but ")[1].split(": ")[0]
+            finding = find(row).split(", but ")[1]
             cues[re.sub(r'".+"', "QUOTE", finding)].add(row["family"])
     assert len(cues) >= 8
     assert all(len(families) == 1 for families in cues.values()), cues
@@ -110,20 +115,9 @@ def test_no_two_families_share_the_cue_of_a_small_flaw(rows):
 
 def test_texts_are_short(rows):
     for row in rows:
-        assert len(row["orig_feedback"].split()) <= 45
+        assert len(row["orig_feedback"].split()) <= 60
         assert len(row["orig_response"].split()) <= 40
         assert len(row["orig_instruction"].split()) <= 50
-
-
-def test_what_the_feedback_quotes_stands_in_the_response(rows):
-    quoted = 0
-    for row in rows:
-        evidence = row["orig_feedback"].split(": ", 1)[1]
-        if row["family"] == "passage facts" and row["orig_score"] in "235" and evidence.startswith("it has "):
-            facts = evidence.removeprefix("it has ").removeprefix("only ").rstrip(".").split(" and ")
-            assert all(fact in row["orig_response"] for fact in facts)
-            quoted += 1
-    assert quoted > 0
 
 
 def test_benchmarks_hold_all_responses_and_four_balanced_pairs_an_instruction(collection):

@@ -38,7 +38,7 @@ TRAINING_FAMILIES: Mapping[str, Builder] = {
 HELD_OUT_FAMILIES: Mapping[str, Builder] = {"comparison": build_comparison, "directions": build_directions}
 """Of which no training row is."""
 
-_OFF_TOPIC_SHARE = 0.6
+_OFF_TOPIC_SHARE = 0.3
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def _stray(name: str, task: Task, rng: random.Random) -> Response:
     """Answer the task of another family, and answer it well: only the instruction shows that it is out of place."""
     other_name = pick(rng, [other for other in TRAINING_FAMILIES if other != name])
     other = TRAINING_FAMILIES[other_name](rng)
-    draft = Draft(other.drafts[-1].text, "The task is not done", f"it is about {other.topic}, not {task.topic}")
+    draft = Draft(other.drafts[-1].text, "The task is not done")
     return finish(draft, other.remarks, task.draw_length(rng), rng)
 
 

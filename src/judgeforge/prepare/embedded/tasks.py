@@ -18,8 +18,8 @@ T = TypeVar("T")
 SUBTLE_SHARE = 0.2
 """Share of the wrong responses whose error shows only beside the instruction: most are out of a small model's reach."""
 
-_SPREAD_WORDS = 5
-"""A response is made about as long as the longest draft of its task, give or take this many words."""
+_SPREAD_WORDS = (-9, 1)
+"""A response is made about as long as the longest draft of its task, plus so many words."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,12 @@ class Draft:
 
     Args:
         text: what it says.
-        finding: what a grader finds, first thing, as in "The steps are missing".
-        evidence: what the finding rests on, as in "it has 50 dollars".
-        flaw: applied at the end, to the lengthened text; the flaw's name is put between finding and evidence.
+        finding: what a grader finds, as in "The steps are missing"; the score follows from it.
+        flaw: applied at the end, to the lengthened text; the flaw's name is appended to the finding.
     """
 
     text: str
     finding: str
-    evidence: str
     flaw: Flaw | None = None
 
 
@@ -44,29 +42,24 @@ class Wording:
     """The wordings of a family, all of them ``str.format`` templates over the drawn fields.
 
     Args:
-        topic: completes "The task is about ...".
         requests: instructions.
         criteria: questions of the rubric.
         levels: sets of five level descriptions, of score 1 first.
         evasions: responses that do not address the task.
         remarks: sentences that change no score, whatever response they stand in.
-        nothing: what an evasion lacks, as in "no year".
     """
 
-    topic: str
     requests: tuple[str, ...]
     criteria: tuple[str, ...]
     levels: tuple[Levels, ...]
     evasions: tuple[str, ...]
     remarks: tuple[str, ...]
-    nothing: str
 
 
 @dataclass(frozen=True)
 class Task:
     """One instruction with its rubric, reference answer and drafts, of score 1 first."""
 
-    topic: str
     instruction: str
     criteria: str
     levels: Levels
@@ -77,7 +70,7 @@ class Task:
     def draw_length(self, rng: random.Random) -> int:
         """Draw a length in words, without regard to any score."""
         longest = max(len(draft.text.split()) for draft in self.drafts)
-        return longest + rng.randint(-_SPREAD_WORDS, _SPREAD_WORDS)
+        return longest + rng.randint(*_SPREAD_WORDS)
 
 
 @dataclass(frozen=True)
@@ -109,10 +102,8 @@ class Family:
 
     def build_task(self, reference: str, *, wrong: Draft, partial: Draft, careless: Draft, sound: Draft) -> Task:
         """Put a task together from its reference answer and the drafts of scores 2 to 5."""
-        topic = self.phrase((self._wording.topic,))
-        evasion = Draft(self.phrase(self._wording.evasions), "The task is not done", f"it has {self._wording.nothing}")
+        evasion = Draft(self.phrase(self._wording.evasions), "The task is not done")
         return Task(
-            topic=topic,
             instruction=self.phrase(self._wording.requests),
             criteria=self.phrase(self._wording.criteria),
             levels=pick(self._rng, self._wording.levels),
@@ -128,7 +119,11 @@ def pick(rng: random.Random, options: Sequence[T]) -> T:
 
 
 def finish(draft: Draft, remarks: tuple[str, ...], length: int, rng: random.Random) -> Response:
-    """Lengthen ``draft`` by remarks to about ``length`` words, then apply its flaw."""
+    """Lengthen ``draft`` by remarks to about ``length`` words, apply its flaw, and write the feedback.
+
+    The feedback quotes the response before it says what it finds: a small model learns to find flaws in what it has
+    just copied, where from the same rows without the quotation it learnt nothing (docs/experiments.md).
+    """
     before: list[str] = []
     after: list[str] = []
     words = len(draft.text.split())
@@ -138,6 +133,6 @@ def finish(draft: Draft, remarks: tuple[str, ...], length: int, rng: random.Rand
             (after if before or rng.random() < 0.7 else before).append(remark)
     text = " ".join([*before, draft.text, *after])
     if draft.flaw is None:
-        return Response(text, f"{draft.finding}: {draft.evidence}.")
+        return Response(text, f'It says "{text}" {draft.finding}.')
     flawed, name = draft.flaw(rng, text)
-    return Response(flawed, f"{draft.finding}, but {name}: {draft.evidence}.")
+    return Response(flawed, f'It says "{flawed}" {draft.finding}, but {name}.')

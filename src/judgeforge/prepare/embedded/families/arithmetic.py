@@ -7,7 +7,6 @@ from judgeforge.prepare.embedded.tasks import SUBTLE_SHARE, Draft, Family, Task,
 
 _PURCHASE = "{name} buys {count} {good}s at {price} dollars each and a {extra} for {extra_price} dollars."
 _WORDING = Wording(
-    topic="what {name} pays",
     requests=(
         _PURCHASE + " What is the total? Show the steps.",
         _PURCHASE + " How much is it in all? Give each step.",
@@ -46,7 +45,6 @@ _WORDING = Wording(
         "I used the prices you gave.",
         "That was a nice little sum.",
     ),
-    nothing="no total",
 )
 _ANSWERS = (
     "{count} x {price} = {part}, and {part} + {extra_price} = {total}. It costs {total}{unit}.",
@@ -76,16 +74,16 @@ def build_arithmetic(rng: random.Random) -> Task:
     drawn = {"name": name, "good": good, "extra": extra, "count": count, "price": price, "extra_price": extra_price}
     family = Family(_WORDING, rng, **drawn, part=part, total=total, unit=" dollars")
     if rng.random() < SUBTLE_SHARE:
-        wrong = Draft(family.phrase(_ANSWERS, total=total + slip), "The total is wrong", f"it has {total + slip}")
+        wrong = Draft(family.phrase(_ANSWERS, total=total + slip), "The total is wrong")
     else:
         text = family.phrase(_GUESSES, total=total + slip)
-        wrong = Draft(text, "The total is wrong", f"it guesses {total + slip}")
+        wrong = Draft(text, "The total is wrong")
     text = family.phrase(_ANSWERS, unit="")
-    careless = Draft(text, "All is right, but the dollars are left out", f"it has {total} and steps")
+    careless = Draft(text, "All is right, but the dollars are left out")
     return family.build_task(
         f"{count} x {price} = {part}. {part} + {extra_price} = {total}. {name} pays {total} dollars.",
         wrong=wrong,
-        partial=Draft(family.phrase(_TOTAL_ONLY), "The steps are missing", f"it has only {total} dollars"),
+        partial=Draft(family.phrase(_TOTAL_ONLY), "The steps are missing"),
         careless=careless,
-        sound=Draft(family.phrase(_ANSWERS), "All is right", f"it has {total} dollars and steps"),
+        sound=Draft(family.phrase(_ANSWERS), "All is right"),
     )

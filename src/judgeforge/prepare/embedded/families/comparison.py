@@ -6,7 +6,6 @@ from judgeforge.prepare.embedded import flaws, words
 from judgeforge.prepare.embedded.tasks import SUBTLE_SHARE, Draft, Family, Task, Wording, pick
 
 _WORDING = Wording(
-    topic="two {product}s",
     requests=(
         "Two {product}s. {data} Which is cheaper and which is lighter?",
         "Compare these {product}s by price and by weight. {data}",
@@ -45,7 +44,6 @@ _WORDING = Wording(
         "{one} and {two} are known brands.",
         "Choose as you like.",
     ),
-    nothing="no choice",
 )
 _ANSWERS = (
     "{cheaper} is cheaper, and {lighter} is lighter.",
@@ -73,19 +71,18 @@ def build_comparison(rng: random.Random) -> Task:
     drawn = {"product": product, "one": one, "two": two, "data": data}
     family = Family(_WORDING, rng, **drawn, cheaper=cheaper, lighter=lighter)
     if rng.random() < SUBTLE_SHARE:
-        wrong = Draft(family.phrase(_ANSWERS, cheaper=dearer), "The price is wrong", f"it has {dearer} as cheaper")
+        wrong = Draft(family.phrase(_ANSWERS, cheaper=dearer), "The price is wrong")
     else:
-        wrong = Draft(family.phrase(_INVENTED), "The answer is wrong", "it denies what the data say")
+        wrong = Draft(family.phrase(_INVENTED), "The answer is wrong")
     if rng.random() < 0.5:
-        partial = Draft(family.phrase(_PRICE_ONLY), "The weight is missing", f"it has only {cheaper} as cheaper")
+        partial = Draft(family.phrase(_PRICE_ONLY), "The weight is missing")
     else:
-        partial = Draft(family.phrase(_WEIGHT_ONLY), "The price is missing", f"it has only {lighter} as lighter")
+        partial = Draft(family.phrase(_WEIGHT_ONLY), "The price is missing")
     flaw = pick(rng, (flaws.shout, flaws.be_rude, flaws.neglect_capitals))
-    right = f"it has {cheaper} as cheaper and {lighter} as lighter"
     return family.build_task(
         f"{cheaper} is the cheaper one and {lighter} the lighter one.",
         wrong=wrong,
         partial=partial,
-        careless=Draft(family.phrase(_ANSWERS), "All is right", right, flaw),
-        sound=Draft(family.phrase(_ANSWERS), "All is right", right),
+        careless=Draft(family.phrase(_ANSWERS), "All is right", flaw),
+        sound=Draft(family.phrase(_ANSWERS), "All is right"),
     )

@@ -18,7 +18,6 @@ _UNITS = (
     ("years", "year", "months", 12),
 )
 _WORDING = Wording(
-    topic="{large} and {small}",
     requests=(
         "Convert {amount} {large} into {small} and state the factor.",
         "How many {small} are {amount} {large}? Say which factor you use.",
@@ -57,7 +56,6 @@ _WORDING = Wording(
         "Not everyone remembers how {large} are defined.",
         "Write it down for later.",
     ),
-    nothing="no number",
 )
 _ANSWERS = (
     "{amount} {large} are {value} {small}, because 1 {single} = {factor} {small}.",
@@ -87,14 +85,13 @@ def build_conversion(rng: random.Random) -> Task:
     drawn = {"large": large, "single": single, "small": small, "factor": factor, "amount": amount}
     family = Family(_WORDING, rng, **drawn, value=value)
     if rng.random() < SUBTLE_SHARE:
-        wrong = Draft(family.phrase(_ANSWERS, value=wrong_value), "The result is wrong", f"it has {wrong_value}")
+        wrong = Draft(family.phrase(_ANSWERS, value=wrong_value), "The result is wrong")
     else:
-        wrong = Draft(family.phrase(_DENIALS), "The result is wrong", "it says that this cannot be done")
-    right = f"it has {value} and the factor {factor}"
+        wrong = Draft(family.phrase(_DENIALS), "The result is wrong")
     return family.build_task(
         f"{amount} {large} = {value} {small}, as 1 {single} = {factor} {small}.",
         wrong=wrong,
-        partial=Draft(family.phrase(_VALUE_ONLY), "The factor is missing", f"it has only {value}"),
-        careless=Draft(family.phrase(_ANSWERS), "All is right", right, flaws.shout),
-        sound=Draft(family.phrase(_ANSWERS), "All is right", right),
+        partial=Draft(family.phrase(_VALUE_ONLY), "The factor is missing"),
+        careless=Draft(family.phrase(_ANSWERS), "All is right", flaws.shout),
+        sound=Draft(family.phrase(_ANSWERS), "All is right"),
     )

@@ -8,7 +8,6 @@ from judgeforge.prepare.embedded.tasks import SUBTLE_SHARE, Draft, Family, Task,
 
 _STEPS = 3
 _WORDING = Wording(
-    topic="the way to the {goal}",
     requests=(
         "Explain the way to the {goal} in numbered steps, from these notes: {notes}.",
         "Guide a visitor to the {goal} in numbered steps. Notes: {notes}.",
@@ -47,7 +46,6 @@ _WORDING = Wording(
         "Wear good shoes.",
         "The {goal} opens at ten.",
     ),
-    nothing="no step",
 )
 
 
@@ -70,15 +68,14 @@ def build_directions(rng: random.Random) -> Task:
     verb = pick(rng, ("Go", "Turn"))
     family = Family(_WORDING, rng, goal=goal, notes=", ".join(steps))
     if rng.random() < SUBTLE_SHARE:
-        wrong = Draft(_number(steps[::-1], verb), "The order is wrong", f"it begins at the {landmarks[-1]}")
+        wrong = Draft(_number(steps[::-1], verb), "The order is wrong")
     else:
-        wrong = Draft(family.phrase(_LOST), "The way is wrong", "it does not follow the notes")
+        wrong = Draft(family.phrase(_LOST), "The way is wrong")
     flaw = pick(rng, (flaws.shout, flaws.neglect_capitals, flaws.break_off))
-    right = f"it has {_STEPS} steps, numbered"
     return family.build_task(
         _number(steps, "Go"),
         wrong=wrong,
-        partial=Draft(f"{verb} {', '.join(steps)}.", "The numbers are missing", "it has only the turns"),
-        careless=Draft(_number(steps, verb), "All is right", right, flaw),
-        sound=Draft(_number(steps, verb), "All is right", right),
+        partial=Draft(f"{verb} {', '.join(steps)}.", "The numbers are missing"),
+        careless=Draft(_number(steps, verb), "All is right", flaw),
+        sound=Draft(_number(steps, verb), "All is right"),
     )

@@ -6,7 +6,6 @@ from judgeforge.prepare.embedded import words
 from judgeforge.prepare.embedded.tasks import SUBTLE_SHARE, Draft, Family, Task, Wording, pick
 
 _WORDING = Wording(
-    topic="moving a {occasion}",
     requests=(
         "Write a polite e-mail from {sender} to {person}: {day}, not {old}, for the {occasion}, as there is {reason}.",
         "{sender} has {reason}. Draft a polite e-mail to {person}: shift the {occasion} from {old} to {day}; say why.",
@@ -45,7 +44,6 @@ _WORDING = Wording(
         "It is easy to read.",
         "An e-mail is best for this.",
     ),
-    nothing="no request",
 )
 _HEAD, _FOOT = "Dear {title} {person}, ", " {closing}, {sender}"
 _REQUESTS = (
@@ -71,16 +69,16 @@ def build_email(rng: random.Random) -> Task:
     family = Family(_WORDING, rng, **drawn, day=day, title=title, closing=closing, because=because)
     letters = tuple(_HEAD + request + _FOOT for request in _REQUESTS)
     if rng.random() < SUBTLE_SHARE:
-        wrong = Draft(family.phrase(letters, day=other_day), "The day is wrong", f"it has {other_day}")
+        wrong = Draft(family.phrase(letters, day=other_day), "The day is wrong")
     else:
         rude = pick(rng, list(_ORDERS))
         text = family.phrase((_HEAD + _ORDERS[rude] + _FOOT,))
-        wrong = Draft(text, "The tone is wrong", f'it says "{family.phrase((rude,))}"')
+        wrong = Draft(text, "The tone is wrong")
     unsigned = family.phrase(tuple(_HEAD + request for request in _REQUESTS))
     return family.build_task(
         f"Dear {person}, could our {occasion} be moved to {day} because of {reason}? Kind regards, {sender}",
         wrong=wrong,
-        partial=Draft(family.phrase(letters, because=""), "The reason is missing", f"it has only {day}"),
-        careless=Draft(unsigned, "All is right, but the name is left out", f"it has {day} and {reason}"),
-        sound=Draft(family.phrase(letters), "All is right", f"it has {day}, {reason} and the name"),
+        partial=Draft(family.phrase(letters, because=""), "The reason is missing"),
+        careless=Draft(unsigned, "All is right, but the name is left out"),
+        sound=Draft(family.phrase(letters), "All is right"),
     )

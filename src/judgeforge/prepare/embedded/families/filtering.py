@@ -7,7 +7,6 @@ from judgeforge.prepare.embedded import flaws, words
 from judgeforge.prepare.embedded.tasks import SUBTLE_SHARE, Draft, Family, Task, Wording, pick
 
 _WORDING = Wording(
-    topic="furniture prices",
     requests=(
         "Which of these cost {relation} than {limit} euros? Name them with prices: {offered}.",
         "Name all that costs {relation} than {limit} euros, with prices: {offered}.",
@@ -46,7 +45,6 @@ _WORDING = Wording(
         "I went through the whole list.",
         "Good furniture lasts.",
     ),
-    nothing="no item",
 )
 _ANSWERS = ("These cost {relation}: {listed}.", "The choice is {listed}.", "I found {listed}.")
 
@@ -77,15 +75,14 @@ def build_filtering(rng: random.Random) -> Task:
         return family.phrase(_ANSWERS, listed=_join(f"the {name} ({price})" for name, price in items.items()))
 
     if rng.random() < SUBTLE_SHARE:
-        wrong = Draft(choose(rest), "The choice is wrong", f"it has {_join(rest)}")
+        wrong = Draft(choose(rest), "The choice is wrong")
     else:
-        wrong = Draft(family.phrase(_NO_CHOICE), "The choice is wrong", "it does not tell them apart")
+        wrong = Draft(family.phrase(_NO_CHOICE), "The choice is wrong")
     unpriced = family.phrase(_ANSWERS, listed=_join(f"the {name}" for name in chosen))
-    right = f"it has {_join(chosen)} with prices"
     return family.build_task(
         ", ".join(f"{name} {price}" for name, price in chosen.items()) + ".",
         wrong=wrong,
-        partial=Draft(unpriced, "The prices are missing", f"it has only {_join(chosen)}"),
-        careless=Draft(choose(chosen), "All is right", right, flaws.neglect_capitals),
-        sound=Draft(choose(chosen), "All is right", right),
+        partial=Draft(unpriced, "The prices are missing"),
+        careless=Draft(choose(chosen), "All is right", flaws.neglect_capitals),
+        sound=Draft(choose(chosen), "All is right"),
     )

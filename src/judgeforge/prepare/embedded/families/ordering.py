@@ -9,7 +9,6 @@ from judgeforge.prepare.embedded.tasks import SUBTLE_SHARE, Draft, Family, Task,
 _KINDS = (("towns", words.TOWNS), ("fruits", words.FRUITS), ("tools", words.TOOLS), ("animals", words.ANIMALS))
 _ITEMS = 4
 _WORDING = Wording(
-    topic="sorting {kind}",
     requests=(
         "Sort these {kind} {direction} in a numbered list: {given}.",
         "Put these {kind} into order {direction}, numbered: {given}.",
@@ -48,7 +47,6 @@ _WORDING = Wording(
         "Let me know if you need more.",
         "The alphabet settles it.",
     ),
-    nothing="no list",
 )
 _ANSWERS = ("{listed}.", "Here they are: {listed}.", "The list: {listed}.")
 
@@ -74,17 +72,14 @@ def build_ordering(rng: random.Random) -> Task:
     family = Family(_WORDING, rng, kind=kind, direction=direction, given=", ".join(given))
     if rng.random() < SUBTLE_SHARE:
         text = family.phrase(_ANSWERS, listed=_number(ordered[::-1]))
-        wrong = Draft(text, "The order is wrong", f"it begins with {ordered[-1]}")
+        wrong = Draft(text, "The order is wrong")
     else:
         text = family.phrase(_UNSORTED, mixed=_number([ordered[2], ordered[0], ordered[3], ordered[1]]))
-        wrong = Draft(text, "The order is wrong", "it is not sorted")
-    right = f"it has {_ITEMS} {kind}, sorted and numbered"
+        wrong = Draft(text, "The order is wrong")
     return family.build_task(
         _number(ordered),
         wrong=wrong,
-        partial=Draft(
-            family.phrase(_ANSWERS[1:], listed=", ".join(ordered)), "The numbers are missing", f"it has only the {kind}"
-        ),
-        careless=Draft(family.phrase(_ANSWERS, listed=_number(ordered)), "All is right", right, flaws.break_off),
-        sound=Draft(family.phrase(_ANSWERS, listed=_number(ordered)), "All is right", right),
+        partial=Draft(family.phrase(_ANSWERS[1:], listed=", ".join(ordered)), "The numbers are missing"),
+        careless=Draft(family.phrase(_ANSWERS, listed=_number(ordered)), "All is right", flaws.break_off),
+        sound=Draft(family.phrase(_ANSWERS, listed=_number(ordered)), "All is right"),
     )

@@ -6,7 +6,6 @@ from judgeforge.prepare.embedded import flaws, words
 from judgeforge.prepare.embedded.tasks import SUBTLE_SHARE, Draft, Family, Task, Wording, pick
 
 _WORDING = Wording(
-    topic="the {building} of {town}",
     requests=(
         "{passage} When did the {building} open, and who designed it?",
         "{passage} Who designed the {building}, and in which year did it open?",
@@ -45,7 +44,6 @@ _WORDING = Wording(
         "I read it with care.",
         "Old buildings have long stories.",
     ),
-    nothing="no fact",
 )
 _ANSWERS = (
     "The {building} opened in {year}. Its designer was {person}.",
@@ -74,18 +72,17 @@ def build_passage_facts(rng: random.Random) -> Task:
     drawn = {"passage": " ".join(sentences), "building": building, "town": town, "year": year, "person": person}
     family = Family(_WORDING, rng, **drawn)
     if rng.random() < SUBTLE_SHARE:
-        wrong = Draft(family.phrase(_ANSWERS, year=other_year), "The year is wrong", f"it has {other_year}")
+        wrong = Draft(family.phrase(_ANSWERS, year=other_year), "The year is wrong")
     else:
-        wrong = Draft(family.phrase(_DENIALS), "The answer is wrong", "it denies what the passage says")
+        wrong = Draft(family.phrase(_DENIALS), "The answer is wrong")
     if rng.random() < 0.5:
-        partial = Draft(family.phrase(_YEAR_ONLY), "The designer is missing", f"it has only {year}")
+        partial = Draft(family.phrase(_YEAR_ONLY), "The designer is missing")
     else:
-        partial = Draft(family.phrase(_PERSON_ONLY), "The year is missing", f"it has only {person}")
-    right = f"it has {year} and {person}"
+        partial = Draft(family.phrase(_PERSON_ONLY), "The year is missing")
     return family.build_task(
         f"The {building} opened in {year} and was designed by {person}.",
         wrong=wrong,
         partial=partial,
-        careless=Draft(family.phrase(_ANSWERS), "All is right", right, flaws.misspell),
-        sound=Draft(family.phrase(_ANSWERS), "All is right", right),
+        careless=Draft(family.phrase(_ANSWERS), "All is right", flaws.misspell),
+        sound=Draft(family.phrase(_ANSWERS), "All is right"),
     )

@@ -6,7 +6,6 @@ from judgeforge.prepare.embedded import words
 from judgeforge.prepare.embedded.tasks import SUBTLE_SHARE, Draft, Family, Task, Wording, pick
 
 _WORDING = Wording(
-    topic="a person's data",
     requests=(
         "Turn this into a record with Name (surname), City and Born: {sentence}",
         "Fill the fields Name (surname), City and Born: {sentence}",
@@ -45,7 +44,6 @@ _WORDING = Wording(
         "Records help to find people quickly.",
         "I took your sentence.",
     ),
-    nothing="no field",
 )
 _SENTENCES = (
     "{first} {surname} was born in {year} and lives in {city}.",
@@ -68,17 +66,16 @@ def build_record(rng: random.Random) -> Task:
         return "; ".join(f"{field}: {value}" for field, value in fields.items()) + "."
 
     if rng.random() < SUBTLE_SHARE:
-        wrong = Draft(fill_in(fields | {"Name": stranger}), "The name is wrong", f"it has {stranger}")
+        wrong = Draft(fill_in(fields | {"Name": stranger}), "The name is wrong")
     else:
         mixed = {"Name": str(year), "City": surname, "Born": city}
-        wrong = Draft(fill_in(mixed), "The fields are wrong", f"it has {year} as Name")
+        wrong = Draft(fill_in(mixed), "The fields are wrong")
     kept = {field: value for field, value in fields.items() if field != lost}
     dashed = " - ".join(f"{field} {value}" for field, value in fields.items()) + "."
-    right = f"it has {surname}, {city} and {year}"
     return family.build_task(
         f"Name: {surname}; City: {city}; Born: {year}",
         wrong=wrong,
-        partial=Draft(fill_in(kept), f"The field {lost} is missing", f"it has only {' and '.join(kept)}"),
-        careless=Draft(dashed, "All is right, but the colons are left out", right),
-        sound=Draft(fill_in(fields), "All is right", right),
+        partial=Draft(fill_in(kept), f"The field {lost} is missing"),
+        careless=Draft(dashed, "All is right, but the colons are left out"),
+        sound=Draft(fill_in(fields), "All is right"),
     )

@@ -6,7 +6,6 @@ from judgeforge.prepare.embedded import flaws, words
 from judgeforge.prepare.embedded.tasks import SUBTLE_SHARE, Draft, Family, Task, Wording, pick
 
 _WORDING = Wording(
-    topic="a {event}",
     requests=(
         "Sum up this notice in a sentence with place, day and price: {notice}",
         "Summarise, and name place, day and price: {notice}",
@@ -45,7 +44,6 @@ _WORDING = Wording(
         "Tell your friends about it.",
         "The notice was put up lately.",
     ),
-    nothing="no point",
 )
 _ASIDES = (
     "Hundreds of guests are expected.",
@@ -86,15 +84,14 @@ def build_summary(rng: random.Random) -> Task:
         return family.phrase(_ANSWERS, points=_render_points(points))
 
     if rng.random() < SUBTLE_SHARE:
-        wrong = Draft(summarise(points | {"day": other_day}), "The day is wrong", f"it has {other_day}")
+        wrong = Draft(summarise(points | {"day": other_day}), "The day is wrong")
     else:
-        wrong = Draft(family.phrase(_CANCELLED), "The notice is told wrong", "it says that nothing takes place")
+        wrong = Draft(family.phrase(_CANCELLED), "The notice is told wrong")
     kept = {name: value for name, value in points.items() if name != lost}
-    right = f"it has {town}, {day} and {price} euros"
     return family.build_task(
         f"The {event} is in {town} on {day} and costs {price} euros.",
         wrong=wrong,
-        partial=Draft(summarise(kept), f"The {lost} is missing", f"it has only {' and '.join(kept.values())}"),
-        careless=Draft(summarise(points), "All is right", right, flaws.be_rude),
-        sound=Draft(summarise(points), "All is right", right),
+        partial=Draft(summarise(kept), f"The {lost} is missing"),
+        careless=Draft(summarise(points), "All is right", flaws.be_rude),
+        sound=Draft(summarise(points), "All is right"),
     )
