@@ -125,7 +125,8 @@ def placed(better: GradedResponse, worse: GradedResponse, choice: str) -> Placed
             GradedResponse("x", 5, "This response's tone is kind."),
             GradedResponse("y", 4, "The answer is fine. It is short. And so on."),
             "A",
-            "Response A's tone is kind. Response B is fine. It is short. And so on. Both do well, but Response A is better.",
+            "Response A's tone is kind. Response B is fine. It is short. And so on. "
+            "Both do well, but Response A is better.",
         ),
     ],
 )
