@@ -74,3 +74,8 @@ def make_run(folder: Path) -> Run:
 @pytest.fixture(scope="module")
 def run(project: Path) -> Run:
     return make_run(project)
+
+
+@pytest.fixture(scope="module")
+def environment(project: Path) -> dict[str, str]:
+    return build_environment(project)

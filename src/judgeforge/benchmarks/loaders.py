@@ -16,6 +16,11 @@ from judgeforge.errors import InputError
 from judgeforge.files import load_json, load_json_rows
 from judgeforge.grading.records import Format
 
+_SYNTHETIC = (
+    "Synthetic: its responses have planted defects, of the kinds that the embedded collection trains on. "
+    "It shows that a judge learns; it says nothing about real text."
+)
+
 EMBEDDED: dict[str, Format] = {"embedded_direct": "direct", "embedded_pairwise": "pairwise"}
 """Benchmarks that ``prepare`` generates."""
 
@@ -111,4 +116,4 @@ def _load_embedded(name: str, path: Path) -> Benchmark:
         items.append(entry)
     if not items:
         raise InputError(f"{path} is empty.", "run 'dvc repro prepare', with prepare.embedded as in params.yaml.")
-    return Benchmark(name=name, format=EMBEDDED[name], items=tuple(items))
+    return Benchmark(name=name, format=EMBEDDED[name], items=tuple(items), notes=(_SYNTHETIC,))
