@@ -4,6 +4,7 @@ Run it in the repository's root: ``python -m flows.retrain``. With no server nam
 temporary one and MLflow writes to a file.
 """
 
+import concurrent.futures
 import logging
 import os
 import sys
@@ -17,7 +18,7 @@ from typing import Annotated, Any, Literal
 import typer
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
-from prefect.futures import as_completed
+from prefect.futures import PrefectConcurrentFuture
 from prefect.settings import get_current_settings
 from prefect.tasks import exponential_backoff
 from pydantic import PositiveInt
@@ -36,7 +37,11 @@ from judgeforge.stage import run_stage as run_program
 from judgeforge.tracking import PARENT_VARIABLE, Run, check_tracking_server, stage_run
 
 Outcome = Literal["nothing changed", "registered", "promoted", "refused"]
+Future = PrefectConcurrentFuture[None]
 _BUSY_PAUSE_S, _BUSY_LIMIT_S = 1.0, 1800.0
+_WAKE_S = 0.5
+"""A main thread that waits without end was seen to miss Ctrl-C (Python 3.11, with Prefect's threads beside it)."""
+
 _NOTHING = "Nothing changed: no stage ran, and the judge is registered."
 
 
@@ -111,7 +116,7 @@ def run_in_order(stages: Graph, parallel: int, submit: Callable[[str], Any]) -> 
         raise InputError("The stages in dvc.yaml need each other in a circle.", "break the circle.") from error
     rank = {name: place for place, name in enumerate(stages)}
     ready: list[str] = []
-    running: dict[Any, str] = {}
+    running: dict[Future, str] = {}
     failures: list[JudgeforgeError] = []
     while True:
         ready = sorted([*ready, *sorter.get_ready()], key=rank.__getitem__)
@@ -120,7 +125,7 @@ def run_in_order(stages: Graph, parallel: int, submit: Callable[[str], Any]) -> 
             running[submit(stage)] = stage
         if not running:
             break
-        future = next(as_completed(list(running)))
+        future = _wait_for_one(list(running))
         try:
             future.result()
             sorter.done(running.pop(future))
@@ -129,6 +134,15 @@ def run_in_order(stages: Graph, parallel: int, submit: Callable[[str], Any]) -> 
             failures.append(error)
     if failures:
         raise failures[0]
+
+
+def _wait_for_one(futures: list[Future]) -> Future:
+    while True:
+        for future in futures:
+            if future.wrapped_future.done():
+                return future
+        waiting = [future.wrapped_future for future in futures]
+        concurrent.futures.wait(waiting, timeout=_WAKE_S, return_when=concurrent.futures.FIRST_COMPLETED)
 
 
 @flow(name="retrain")

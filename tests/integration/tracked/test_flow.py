@@ -52,6 +52,11 @@ def list_runs(project: Path) -> list[str]:
     return names
 
 
+class SimpleFuture:
+    def __init__(self, future: concurrent.futures.Future[None]) -> None:
+        self.wrapped_future, self.result = future, future.result
+
+
 class OrderedFutures:
     """Runs stages on threads, as Prefect does, and notes what ran beside what."""
 
@@ -61,7 +66,8 @@ class OrderedFutures:
         self._active, self._lock = 0, threading.Lock()
 
     def submit(self, stage: str) -> Any:
-        return self._pool.submit(self._run, stage)
+        future = self._pool.submit(self._run, stage)
+        return SimpleFuture(future)
 
     def _run(self, stage: str) -> None:
         with self._lock:
@@ -76,11 +82,10 @@ class OrderedFutures:
 
 
 @pytest.fixture
-def run_in_order(monkeypatch: pytest.MonkeyPatch) -> Any:
-    from flows import retrain
+def run_in_order() -> Any:
+    from flows.retrain import run_in_order
 
-    monkeypatch.setattr(retrain, "as_completed", concurrent.futures.as_completed)
-    return retrain.run_in_order
+    return run_in_order
 
 
 GRAPH = {"base": set(), "direct": {"base"}, "pairwise": {"base"}, "merge": {"direct", "pairwise"}, "side": {"base"}}
