@@ -46,8 +46,11 @@ def load_weights(model_folder: Path, base_folder: Path | None, dtype: str) -> An
         InputError: the adapter's base is not there.
     """
     wanted = getattr(torch, dtype)
+    # On CPU, one token's attention over a masked cache takes PyTorch's fused kernel three times as long
+    # (docs/experiments.md).
+    options = {"use_safetensors": True, "attn_implementation": "sdpa" if torch.cuda.is_available() else "eager"}
     if not (model_folder / _ADAPTER_FILE).is_file():
-        return AutoModelForCausalLM.from_pretrained(model_folder, dtype=wanted, use_safetensors=True)
+        return AutoModelForCausalLM.from_pretrained(model_folder, dtype=wanted, **options)
     base = base_folder or Path(load_json(model_folder / _ADAPTER_FILE)["base_model_name_or_path"])
     if not (base / "config.json").is_file():
         raise InputError(
@@ -55,7 +58,7 @@ def load_weights(model_folder: Path, base_folder: Path | None, dtype: str) -> An
         )
     from peft import PeftModel  # noqa: PLC0415 - merged judges and the base need no peft
 
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, use_safetensors=True)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, **options)
     return PeftModel.from_pretrained(model, model_folder).merge_and_unload().to(wanted)
 
 
