@@ -26,7 +26,7 @@ console = Console(stderr=True)
 
 def say(message: str) -> None:
     """Print one message."""
-    console.print(message, highlight=False)
+    console.print(message, highlight=False, markup=False)
 
 
 _SECONDS_BETWEEN_LINES = 15.0
