@@ -8,7 +8,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 ADAPTER_FILE = "adapter_config.json"
-_COMPANIONS = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json")
 
 
 def is_adapter(folder: Path) -> bool:
@@ -28,6 +28,6 @@ def fold_adapter(base: Path, adapter: Path, out: Path) -> None:
     """
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, use_safetensors=True)
     PeftModel.from_pretrained(model, adapter).merge_and_unload().save_pretrained(out)
-    for name in _COMPANIONS:
+    for name in TOKENIZER_FILES:
         if (adapter / name).is_file():
             shutil.copyfile(adapter / name, out / name)

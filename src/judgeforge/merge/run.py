@@ -11,13 +11,12 @@ from judgeforge.errors import InputError
 from judgeforge.files import write_folder_atomically, write_json
 from judgeforge.grading.templates import TEMPLATE_FILE, load_template, write_template
 from judgeforge.merge.checks import check_adapter_base, check_compatible, check_merged, read_header
-from judgeforge.merge.fold import fold_adapter, is_adapter
+from judgeforge.merge.fold import TOKENIZER_FILES, fold_adapter, is_adapter
 from judgeforge.merge.recipe import build_recipe
 from judgeforge.params import MergeParams
 from judgeforge.progress import say
 
 PROVENANCE_FILE = "merge.json"
-_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json")
 _CHUNK_BYTES = 1 << 20
 
 
@@ -94,7 +93,7 @@ def _run_mergekit(recipe: dict[str, Any], params: MergeParams, folder: Path) -> 
 
 
 def _copy_companions(judge: Path, folder: Path) -> None:
-    for name in _TOKENIZER_FILES:
+    for name in TOKENIZER_FILES:
         if (judge / name).is_file():
             shutil.copyfile(judge / name, folder / name)
     write_template(load_template(judge / TEMPLATE_FILE), folder)
