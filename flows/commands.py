@@ -59,6 +59,7 @@ def run_command(
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",  # dvc.yaml says 'python'
         "PYTHONUNBUFFERED": "1",
         "COLUMNS": "160",
+        "TQDM_DISABLE": "1",  # bars of libraries would come as hundreds of lines; judgeforge shows its own progress
     }
     with _registering:
         if _stopping.is_set():

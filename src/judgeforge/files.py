@@ -5,6 +5,7 @@ Written aside, flushed to the disk, renamed: a reader never sees half a file, an
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -166,3 +167,9 @@ def _parse_lines(path: Path, text: str) -> Iterator[Any]:
                 raise InputError(
                     f"Line {number} of {path} is not valid JSON: {error.msg}.", "repair or delete that line."
                 ) from error
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal, without holding the file in memory."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

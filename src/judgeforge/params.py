@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from judgeforge.errors import InputError
 from judgeforge.files import read_text
 
-Judge = Literal["base", "direct", "pairwise", "joint", "merged"]
+Judge = Literal["base", "form", "direct", "pairwise", "joint", "merged"]
 Reference = Literal["majority", "random", "longer"]
-TrainingFormat = Literal["direct", "pairwise", "joint"]
+TrainingFormat = Literal["direct", "pairwise", "joint", "form"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -30,19 +30,27 @@ class MatrixParams(Section):
     """Which cells of the DVC matrices exist.
 
     Args:
+        warm_ups: ``[form]`` to teach the base the form of a verdict first, from verdicts by lot; otherwise ``[]``.
+        start: what the judges start from: ``form`` with that, otherwise ``base``.
         formats: what to fine-tune; ``joint`` (both formats in one model) is the paper's baseline.
         judges: which judges to evaluate.
         references: which trivial judges to evaluate beside them.
     """
 
-    formats: tuple[TrainingFormat, ...] = Field(min_length=1)
+    warm_ups: tuple[Literal["form"], ...] = Field(max_length=1)
+    start: Literal["base", "form"]
+    formats: tuple[Literal["direct", "pairwise", "joint"], ...] = Field(min_length=1)
     judges: tuple[Judge, ...] = Field(min_length=1)
     references: tuple[Reference, ...]
 
     @model_validator(mode="after")
     def _can_be_built(self) -> "MatrixParams":
+        if (self.start == "form") != bool(self.warm_ups):
+            raise ValueError("start 'form' goes with warm_ups [form], and start 'base' with warm_ups []")
+        if "form" in self.judges and not self.warm_ups:
+            raise ValueError("judge 'form' needs warm_ups [form]")
         for judge in self.judges:
-            needed = {"base": (), "merged": ("direct", "pairwise")}.get(judge, (judge,))
+            needed = {"base": (), "form": (), "merged": ("direct", "pairwise")}.get(judge, (judge,))
             for format in needed:
                 if format not in self.formats:
                     raise ValueError(f"judge {judge!r} needs {format!r} in matrix.formats")
@@ -73,11 +81,13 @@ class EmbeddedParams(Section):
         train_instructions: instructions of each training family; five responses each.
         benchmark_instructions: further instructions of each training family, for the embedded benchmarks.
         held_out_instructions: instructions of each held-out family, which no training row is of.
+        form_instructions: further instructions of each training family, whose verdicts are exchanged by lot.
     """
 
     train_instructions: Positive
     benchmark_instructions: Positive
     held_out_instructions: Positive
+    form_instructions: Annotated[int, Field(ge=0)]
 
 
 class PrepareParams(Section):

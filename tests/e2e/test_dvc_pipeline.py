@@ -24,10 +24,10 @@ def first(project, run) -> set[str]:
 
 
 def test_every_stage_runs_and_writes_its_outputs(first, project):
-    evaluated = {"base", "direct", "pairwise", "merged"}
+    evaluated = {"base", "form", "direct", "pairwise", "merged"}
     references = {"majority", "random", "longer"}
     assert first == (
-        {"base", "prepare", "audit", "train@direct", "train@pairwise", "merge", "report"}
+        {"base", "prepare", "audit", "warm_up@form", "train@direct", "train@pairwise", "merge", "report"}
         | {f"evaluate@{judge}" for judge in evaluated}
         | {f"reference@{judge}" for judge in references}
     )
@@ -64,7 +64,7 @@ def test_from_scratch_again_gives_the_same_verdicts_and_metrics(first, project, 
         shutil.rmtree(project / name)
     shutil.rmtree(project / ".judgeforge", ignore_errors=True)
     result = run("dvc", "repro", "--force", "--no-run-cache", MLFLOW_TRACKING_URI=f"sqlite:///{project}/mlflow.db")
-    assert len(find_stages_run(result)) == 14
+    assert len(find_stages_run(result)) == 16
     assert collect() == before
 
 

@@ -96,12 +96,18 @@ def train(
     miniature: Path, training_sets: Path, small_train_params: Any, recorded_run: RecordedRun
 ) -> Callable[..., Any]:
     """Train a miniature judge into ``out`` with overrides of the parameters; returns its folder."""
-    from judgeforge.train.run import train_judge
+    from judgeforge.train.run import Job, train_judge
 
     def run(out: Path, format: str = "direct", run: Any = recorded_run, **overrides: Any) -> Path:
-        chosen = small_train_params.model_copy(update=overrides)
-        checkpoints = out.parent / "checkpoints" / out.name
-        train_judge(chosen, format, training_sets, miniature, checkpoints, out, out.with_suffix(".jsonl"), run)
+        job = Job(
+            format=format,  # type: ignore[arg-type]
+            data=training_sets,
+            base=miniature,
+            checkpoints=out.parent / "checkpoints" / out.name,
+            out=out,
+            curve=out.with_suffix(".jsonl"),
+        )
+        train_judge(small_train_params.model_copy(update=overrides), job, run)
         return out
 
     return run

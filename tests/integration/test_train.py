@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from judgeforge.engines.transformers import load_weights
 from judgeforge.errors import InputError
 from judgeforge.files import load_json_rows
 from judgeforge.train.checkpoints import compute_run_key, find_newest, mark_complete
@@ -101,7 +102,7 @@ def test_the_loss_is_the_models_own_on_completion_tokens(miniature, training_set
     tokenizer = load_tokenizer(miniature)
     rows = tokenize_examples(load_examples(training_sets, "joint"), tokenizer, 2000)
     batch = LeftPadCollator(tokenizer.pad_token_id)(rows.rows[5:11])
-    model = build_model(miniature, small_train_params)
+    model = build_model(miniature, small_train_params, longest=100)
     trainer = CompletionTrainer(model=model, args=build_arguments(small_train_params, str(tmp_path), 1))
     with torch.no_grad():
         expected = model(**batch).loss
@@ -179,6 +180,18 @@ def test_more_adapted_layers_than_there_are_is_an_error(train, tmp_path, small_t
 def test_a_missing_base_is_named(tmp_path):
     with pytest.raises(InputError, match=r"no base model in .*absent"):
         load_tokenizer(tmp_path / "absent")
+
+
+def test_the_form_is_full_weights_that_decode_as_the_adapter_of_both_formats_does(train, tmp_path, miniature):
+    adapter, folded = train(tmp_path / "adapter", "joint"), train(tmp_path / "folded", "form")
+    assert not (folded / "adapter_config.json").exists() and (folded / "model.safetensors").is_file()
+    apart, whole = (load_weights(folder, miniature, "float32").eval() for folder in (adapter, folded))
+    ids = torch.arange(3, 43).unsqueeze(0)
+    with torch.no_grad():
+        torch.testing.assert_close(whole(ids).logits, apart(ids).logits, rtol=1e-4, atol=1e-5)
+    before = load_file(miniature / "model.safetensors")
+    after = load_file(folded / "model.safetensors")
+    assert set(after) == set(before) and any(not torch.equal(after[name], before[name]) for name in before)
 
 
 def test_judge_says_what_it_was_trained_on(train, tmp_path):

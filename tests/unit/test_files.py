@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from judgeforge import files
 from judgeforge.errors import EnvironmentFault, InputError
+from judgeforge.files import hash_file
 
 
 def list_folder(folder: Path) -> list[str]:
@@ -122,3 +123,9 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
 def test_a_byte_order_mark_is_not_part_of_the_text(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"\xef\xbb\xbftext")
     assert files.read_text(tmp_path / "file") == "text"
+
+
+def test_a_files_hash_is_that_of_its_content(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    # The test vector of FIPS 180-2.
+    assert hash_file(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -85,6 +85,22 @@ def test_a_judge_that_nothing_trains_is_refused(formats: list[str], judges: list
         check_params(document, "params.yaml")
 
 
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"warm_ups": []}, "start 'form' goes with"),
+        ({"start": "base"}, "start 'form' goes with"),
+        ({"warm_ups": [], "start": "base"}, "judge 'form' needs"),
+        ({"warm_ups": ["form", "form"]}, "matrix.warm_ups"),
+    ],
+)
+def test_a_start_that_nothing_makes_is_refused(change: dict[str, object], complaint: str) -> None:
+    document = copy.deepcopy(COMMITTED)
+    document["matrix"] |= change
+    with pytest.raises(InputError, match=complaint):
+        check_params(document, "params.yaml")
+
+
 def test_the_base_needs_no_training() -> None:
     document = copy.deepcopy(COMMITTED)
     document["matrix"] |= {"formats": ["direct"], "judges": ["base"]}

@@ -1,5 +1,6 @@
 """What a stage's options are when nobody gives them: those of its command in dvc.yaml, where alone paths stand."""
 
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import yaml
 
 from judgeforge.files import read_text
 
-_ITEM = "${item."
+_PLACE = re.compile(r"\$\{([\w.]+)\}")
 
 
 def load_stage_defaults(stage: str, arguments: list[str], root: Path = Path()) -> dict[str, str]:
@@ -35,7 +36,7 @@ def load_stage_defaults(stage: str, arguments: list[str], root: Path = Path()) -
             chosen = {axis: given.get(axis) for axis in entry.get("matrix", {})}
             if all(value in _list_values(entry["matrix"][axis], params) for axis, value in chosen.items()):
                 options = _read_options(words[3:])
-                return {name: _fill(value, chosen) for name, value in options.items()}
+                return {name: _fill(value, chosen, params) for name, value in options.items()}
     return {}
 
 
@@ -51,15 +52,17 @@ def _read_options(words: list[str]) -> dict[str, str]:
 
 def _list_values(source: Any, params: dict[str, Any]) -> list[str]:
     """List the values of a matrix axis: a list, or ``${section.key}`` of params.yaml."""
-    if isinstance(source, list):
-        return source
-    value: Any = params
-    for key in source.removeprefix("${").removesuffix("}").split("."):
-        value = value.get(key, {}) if isinstance(value, dict) else {}
+    value = source if isinstance(source, list) else _look_up(source.removeprefix("${").removesuffix("}"), params)
     return value if isinstance(value, list) else []
 
 
-def _fill(value: str, chosen: dict[str, str | None]) -> str:
-    for axis, choice in chosen.items():
-        value = value.replace(f"{_ITEM}{axis}}}", str(choice))
+def _look_up(dotted: str, params: dict[str, Any]) -> Any:
+    value: Any = params
+    for key in dotted.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
     return value
+
+
+def _fill(value: str, chosen: dict[str, str | None], params: dict[str, Any]) -> str:
+    item = {f"item.{axis}": choice for axis, choice in chosen.items()}
+    return _PLACE.sub(lambda found: str(item.get(found[1]) or _look_up(found[1], params) or found[0]), value)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, StoppingCriteria, StoppingCriteriaList, set_seed
 
+from judgeforge.engines.kernels import CPU_ATTENTION, keep_head_input_whole
 from judgeforge.engines.protocol import Completion, Conversation
 from judgeforge.errors import InputError
 from judgeforge.files import load_json
@@ -46,9 +47,7 @@ def load_weights(model_folder: Path, base_folder: Path | None, dtype: str) -> An
         InputError: the adapter's base is not there.
     """
     wanted = getattr(torch, dtype)
-    # On CPU, one token's attention over a masked cache takes PyTorch's fused kernel three times as long
-    # (docs/experiments.md).
-    options = {"use_safetensors": True, "attn_implementation": "sdpa" if torch.cuda.is_available() else "eager"}
+    options = {"use_safetensors": True, "attn_implementation": "sdpa" if torch.cuda.is_available() else CPU_ATTENTION}
     if not (model_folder / _ADAPTER_FILE).is_file():
         return AutoModelForCausalLM.from_pretrained(model_folder, dtype=wanted, **options)
     base = base_folder or Path(load_json(model_folder / _ADAPTER_FILE)["base_model_name_or_path"])
@@ -120,6 +119,7 @@ class TransformersEngine:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._tokenizer = load_judge_tokenizer(model_folder)
         self._model = load_weights(model_folder, base_folder, dtype).to(self._device).eval()
+        keep_head_input_whole(self._model)
         self._template = template
         self._batch_size, self._max_prompt_tokens, self._seed = batch_size, max_prompt_tokens, seed
         sampling: dict[str, Any] = {"do_sample": temperature > 0, "repetition_penalty": repetition_penalty}
@@ -128,10 +128,16 @@ class TransformersEngine:
         self._options = sampling | {"max_new_tokens": max_new_tokens, "pad_token_id": self._tokenizer.pad_token_id}
 
     def complete(self, conversations: Sequence[Conversation]) -> Iterator[tuple[int, Completion]]:
-        """Yield (index, completion) batch by batch, longest prompts first: what does not fit shows at once."""
+        """Yield (index, completion) batch by batch, longest prompts first: what does not fit shows at once.
+
+        Formats are not mixed in a batch: a pairwise answer is twice as long as a direct one, which would wait for it.
+        """
         prompts = [render_chat(self._tokenizer, list(each.messages)) for each in conversations]
         encoded = self._tokenizer(prompts, add_special_tokens=False)["input_ids"] if prompts else []
-        order = sorted(range(len(prompts)), key=lambda index: (-len(encoded[index]), index))
+        order = sorted(
+            range(len(prompts)),
+            key=lambda index: (conversations[index].format != "pairwise", -len(encoded[index]), index),
+        )
         fitting = [index for index in order if len(encoded[index]) <= self._max_prompt_tokens]
         for index in order[: len(order) - len(fitting)]:
             yield (

@@ -27,9 +27,9 @@ def main(
     template: Path | None = None,
     train: Path | None = None,
 ) -> None:
-    """Evaluate one judge (--model, --base, --template) or one trivial reference (--train).
+    """Evaluate one judge (--model, --template; --base for an adapter that was moved) or a reference (--train).
 
-    Example: python -m judgeforge.evaluate --judge merged --model models/merged --base models/base
+    Example: python -m judgeforge.evaluate --judge merged --model models/merged
     --template data/train --benchmarks data/benchmarks --audit data/audit.json --out evaluation/merged
     --journal .judgeforge/journal/merged
     """
@@ -40,12 +40,12 @@ def main(
         if train is not None:
             rows = evaluate_reference(params, judge, train, loaded, contaminated)
             metrics = write_evaluation(params, judge, rows, None, out)
-        elif model is not None and base is not None and template is not None:
+        elif model is not None and template is not None:
             rows, kept, used = evaluate_judge(params, judge, model, base, template, loaded, contaminated, journal)
             metrics = write_evaluation(params, judge, rows, used, out)
             kept.discard()
         else:
-            raise InputError("Nothing to evaluate.", "give --model, --base and --template, or --train.")
+            raise InputError("Nothing to evaluate.", "give --model and --template, or --train.")
         run.log_metrics(_flatten(metrics))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from judgeforge.benchmarks.records import Benchmark, BenchmarkItem
 from judgeforge.engines.protocol import Completion, Conversation, Engine
 from judgeforge.evaluate.journal import Journal
+from judgeforge.files import hash_file
 from judgeforge.grading.parsing import parse_verdict
 from judgeforge.grading.records import Verdict
 from judgeforge.grading.rendering import render_prompt
@@ -16,7 +17,6 @@ from judgeforge.grading.templates import JudgeTemplate
 from judgeforge.progress import progress_bar
 from judgeforge.verdicts import VerdictRow
 
-_CHUNK_BYTES = 1 << 20
 _FLUSH_EVERY = 16
 
 
@@ -32,9 +32,7 @@ def compute_journal_key(model: Path, values: dict[str, Any], conversations: Sequ
     for conversation in conversations:
         digest.update(conversation.model_dump_json().encode())
     for path in sorted(each for each in model.iterdir() if each.is_file()):
-        with path.open("rb") as handle:
-            while chunk := handle.read(_CHUNK_BYTES):
-                digest.update(chunk)
+        digest.update(hash_file(path).encode())
     return digest.hexdigest()[:16]
 
 

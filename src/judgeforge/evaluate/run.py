@@ -36,7 +36,7 @@ def evaluate_judge(
     params: EvaluateParams,
     name: str,
     model: Path,
-    base: Path,
+    base: Path | None,
     fallback_template: Path,
     benchmarks: Sequence[Benchmark],
     contaminated: dict[str, set[str]],
@@ -48,7 +48,7 @@ def evaluate_judge(
         params: the section ``evaluate``.
         name: the judge's.
         model: its folder: full weights or an adapter.
-        base: the base model, for an adapter.
+        base: the base model of an adapter; None: the one that the adapter names.
         fallback_template: for a judge that was not trained (the base) and so carries no template.
         benchmarks: what to judge.
         contaminated: item ids by benchmark.
@@ -68,7 +68,7 @@ def _complete(
     params: EvaluateParams,
     name: str,
     model: Path,
-    base: Path,
+    base: Path | None,
     template: JudgeTemplate,
     conversations: Sequence[Conversation],
     journal: Journal,

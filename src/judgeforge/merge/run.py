@@ -1,6 +1,5 @@
 """One merge: check, fold, run mergekit, check again, and write the judge with its provenance."""
 
-import hashlib
 import importlib.metadata
 import shutil
 import tempfile
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from judgeforge.errors import InputError
-from judgeforge.files import write_folder_atomically, write_json
+from judgeforge.files import hash_file, write_folder_atomically, write_json
 from judgeforge.grading.templates import TEMPLATE_FILE, load_template, write_template
 from judgeforge.merge.checks import check_adapter_base, check_compatible, check_merged, read_header
 from judgeforge.merge.fold import TOKENIZER_FILES, fold_adapter, is_adapter
@@ -17,7 +16,6 @@ from judgeforge.params import MergeParams
 from judgeforge.progress import say
 
 PROVENANCE_FILE = "merge.json"
-_CHUNK_BYTES = 1 << 20
 
 
 def merge_judges(params: MergeParams, base: Path, direct: Path, pairwise: Path, out: Path) -> dict[str, Any]:
@@ -105,11 +103,4 @@ def _name_models(recipe: dict[str, Any], judges: dict[str, Path]) -> list[dict[s
 
 
 def _digest_weights(folder: Path) -> dict[str, str]:
-    digests = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        digest = hashlib.sha256()
-        with path.open("rb") as handle:
-            while chunk := handle.read(_CHUNK_BYTES):
-                digest.update(chunk)
-        digests[path.name] = digest.hexdigest()
-    return digests
+    return {path.name: hash_file(path) for path in sorted(folder.glob("*.safetensors"))}

@@ -10,14 +10,16 @@ from judgeforge.prepare.statistics import render_table
 from judgeforge.stage import run_stage
 
 
-def main(*, train: Path, benchmarks: Path, statistics: Path, quarantine: Path) -> None:
+def main(*, train: Path, form: Path, benchmarks: Path, statistics: Path, quarantine: Path) -> None:
     """Write the training sets, the embedded benchmarks, the statistics and the quarantined rows.
 
-    Example: python -m judgeforge.prepare --train data/train --benchmarks data/benchmarks
+    Example: python -m judgeforge.prepare --train data/train --form data/form --benchmarks data/benchmarks
     --statistics data/statistics.json --quarantine data/quarantine.jsonl
     """
     params = load_section("prepare", PrepareParams)
-    values = prepare(params, train=train, benchmarks=benchmarks, statistics=statistics, quarantine=quarantine)
+    values = prepare(
+        params, train=train, form=form, benchmarks=benchmarks, statistics=statistics, quarantine=quarantine
+    )
     Console(stderr=True).print(render_table(values))
 
 

@@ -16,13 +16,14 @@ EMBEDDED = "embedded"
 
 
 def prepare(
-    params: PrepareParams, *, train: Path, benchmarks: Path, statistics: Path, quarantine: Path
+    params: PrepareParams, *, train: Path, form: Path, benchmarks: Path, statistics: Path, quarantine: Path
 ) -> dict[str, object]:
     """Build and write everything, and return the statistics.
 
     Args:
         params: of the stage.
         train: folder of the training sets.
+        form: folder of the embedded rows that teach the form alone, written whatever the source; they may be none.
         benchmarks: folder of the embedded benchmarks, written whatever the source.
         statistics: JSON file.
         quarantine: JSON Lines file of the bad rows; written first, so that it is there when the source is refused.
@@ -42,6 +43,8 @@ def prepare(
     rows = drop_duplicates(collection.rows)
     sets = build_training_sets(rows, params, template)
     write_training_sets(sets, template, train)
+    form_rows = parse_rows(enumerate(embedded.form, start=1)).rows
+    write_training_sets(build_training_sets(form_rows, params, template), template, form)
     write_embedded_benchmarks(build_embedded_benchmarks(embedded.benchmark, params.seed), benchmarks)
     values = compute_statistics(
         source=params.source,

@@ -6,10 +6,11 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from judgeforge.errors import InputError
+from judgeforge.files import hash_file, load_json
 from judgeforge.lineage import find_out, load_lock
 from judgeforge.params import Judge
 
-_PRODUCER = {"base": "base", "merged": "merge"}
+_PRODUCER = {"base": "base", "form": "warm_up@form", "merged": "merge"}
 """The stage that makes a judge; ``train@JUDGE`` makes the others."""
 
 
@@ -69,7 +70,7 @@ def collect_evidence(
     """
     model = model or _find_model(judge)
     if base is None and (model / "adapter_config.json").is_file():
-        base = find_out("base", "")
+        base = Path(load_json(model / "adapter_config.json")["base_model_name_or_path"])
     evidence = Evidence(
         judge=judge,
         model=model,
@@ -104,6 +105,5 @@ def compute_digest(*places: Path | None) -> str:
         files = sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]
         for path in files:
             name = path.relative_to(place) if place.is_dir() else Path(path.name)
-            with path.open("rb") as handle:
-                whole.update(f"{name}\0{hashlib.file_digest(handle, 'sha256').hexdigest()}\n".encode())
+            whole.update(f"{name}\0{hash_file(path)}\n".encode())
     return whole.hexdigest()

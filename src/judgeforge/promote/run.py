@@ -65,7 +65,7 @@ def promote(
     rivals = {
         name: entry
         for name, entry in metrics.items()
-        if name in ("base", *get_args(Reference)) and name != evidence.judge
+        if name in ("base", "form", *get_args(Reference)) and name != evidence.judge
     }
     standing = None if champion is None else _load_standing(registry, champion, force)
     decision = decide(metrics[evidence.judge], standing, rivals, params)

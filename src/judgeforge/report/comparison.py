@@ -50,7 +50,7 @@ def build_metrics(sources: Sources, differences: Mapping[str, Any]) -> dict[str,
 
 
 def check_subject(sources: Sources, differences: Mapping[str, Any], benchmark: str) -> list[Check]:
-    """Hold the subject against chance, the base model and the trivial judges on one benchmark."""
+    """Hold the subject against chance, the untaught models and the trivial judges on one benchmark."""
     entry = sources.subject.metrics[benchmark]
     chance = CHANCE[entry["format"]]
     figure = entry["metrics"][MAIN_MEASURE[entry["format"]]]
@@ -63,8 +63,7 @@ def check_subject(sources: Sources, differences: Mapping[str, Any], benchmark: s
         difference = to_chance if stands_in else {key: found[key] for key in ("value", "low", "high")}
         return Check(rival, name, _judge_standing(difference), difference, stands_in)
 
-    if "base" in differences:
-        checks.append(compare("base", "base"))
+    checks += [compare(name, name) for name in ("base", "form") if name in differences]
     trivial = [compare(each.judge, "trivial") for each in sources.evaluations if each.is_reference]
     if trivial:
         checks.append(min(trivial, key=_closeness))

@@ -91,7 +91,7 @@ def load_sources(
     return Sources(
         evaluations=tuple(evaluations),
         benchmarks={name: load_benchmark(name, embedded_folder, benchmarks_folder) for name in names},
-        curves={kind: load_json_rows(curves / f"{kind}.jsonl") for kind in matrix.formats},
+        curves={kind: load_json_rows(curves / f"{kind}.jsonl") for kind in (*matrix.warm_ups, *matrix.formats)},
         statistics=load_json(statistics),
     )
 

@@ -15,6 +15,7 @@ BENCHMARK_TITLES: Mapping[str, str] = {
 
 JUDGE_NOTES: Mapping[str, str] = {
     "base": "the model before any training",
+    "form": "the base model, taught how a verdict is written, by verdicts by lot: where the judges start",
     "direct": "trained to give scores",
     "pairwise": "trained to choose the better of two",
     "joint": "trained on both formats at once",
@@ -84,7 +85,8 @@ def describe_check(check: Check, measure: str) -> str:
         if check.standing == "above"
         else f"the trivial judge {check.name}"
     )
-    rival = {"base": "the base model", "trivial": trivial}.get(check.rival, "chance")
+    rivals = {"base": "the base model", "form": "the model that knows the form alone", "trivial": trivial}
+    rival = rivals.get(check.rival, "chance")
     if check.stands_in:
         rival += ", which ranks nothing (chance stands in)"
     if value is None or low is None or high is None:
@@ -104,7 +106,7 @@ def build_headline(subject: str, checks: Mapping[str, list[Check]]) -> str:
     if not checks:
         return f"Nothing can be said of the {subject} judge: no benchmark has an item that it was not trained on."
     rivals = list(dict.fromkeys(check.rival for found in checks.values() for check in found))
-    words = {"chance": "chance", "base": "the base model", "trivial": "every trivial judge"}
+    words = {"chance": "chance", "base": "the base model", "form": "the form alone", "trivial": "every trivial judge"}
     listed = _join([words[rival] for rival in rivals])
     failed = {name: [check for check in found if check.standing != "above"] for name, found in checks.items()}
     passed = [name for name, found in failed.items() if not found]

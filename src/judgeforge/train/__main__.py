@@ -1,6 +1,7 @@
 """Wire the stage ``train``: training set, base model and params.yaml -> a judge's folder and its curve."""
 
 from pathlib import Path
+from typing import get_args
 
 import typer
 
@@ -11,7 +12,7 @@ from judgeforge.stage import run_stage
 
 def main(
     *,
-    format: str = typer.Option(..., help="direct, pairwise or joint"),
+    format: str = typer.Option(..., help="direct, pairwise, joint or form"),
     data: Path,
     base: Path,
     out: Path,
@@ -24,14 +25,15 @@ def main(
     --curve curves/direct.jsonl --checkpoints .judgeforge/checkpoints/direct
     """
     params = load_section("train", TrainParams)
-    if format not in ("direct", "pairwise", "joint"):
-        raise InputError(f"There is no training format {format!r}.", "choose direct, pairwise or joint.")
+    if format not in get_args(TrainingFormat):
+        raise InputError(f"There is no training format {format!r}.", "choose direct, pairwise, joint or form.")
     chosen: TrainingFormat = format  # type: ignore[assignment]
     from judgeforge.tracking import stage_run  # noqa: PLC0415 - bad params should not wait for heavy imports
-    from judgeforge.train.run import train_judge  # noqa: PLC0415
+    from judgeforge.train.run import Job, train_judge  # noqa: PLC0415
 
-    with stage_run(f"train-{format}", params.model_dump()) as run:
-        train_judge(params, chosen, data, base, checkpoints, out, curve, run)
+    job = Job(format=chosen, data=data, base=base, checkpoints=checkpoints, out=out, curve=curve)
+    with stage_run(f"train-{job.format}", params.model_dump()) as run:
+        train_judge(params, job, run)
 
 
 if __name__ == "__main__":

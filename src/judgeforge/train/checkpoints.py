@@ -10,10 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from judgeforge.files import write_text
+from judgeforge.files import hash_file, write_text
 
 _MARK = "COMPLETE"
-_CHUNK_BYTES = 1 << 20
 
 
 def compute_run_key(values: dict[str, Any], files: Iterable[Path]) -> str:
@@ -25,10 +24,7 @@ def compute_run_key(values: dict[str, Any], files: Iterable[Path]) -> str:
     """
     digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
     for path in sorted(files):
-        digest.update(path.name.encode())
-        with path.open("rb") as handle:
-            while chunk := handle.read(_CHUNK_BYTES):
-                digest.update(chunk)
+        digest.update(f"{path.name}\0{hash_file(path)}".encode())
     return digest.hexdigest()[:16]
 
 

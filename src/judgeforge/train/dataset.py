@@ -46,9 +46,14 @@ class TokenRows(Dataset[dict[str, Any]]):
         """Number of tokens in all rows."""
         return sum(len(row["input_ids"]) for row in self.rows)
 
+    @property
+    def longest(self) -> int:
+        """Number of tokens of the longest row."""
+        return max(len(row["input_ids"]) for row in self.rows)
+
 
 def load_examples(folder: Path, format: TrainingFormat, prefix: str = "") -> list[TrainingExample]:
-    """Read the training set of one format; ``joint`` is both, one after the other.
+    """Read the training set of one format; ``joint`` and ``form`` are both, one after the other.
 
     Args:
         folder: written by ``prepare``.
@@ -58,7 +63,7 @@ def load_examples(folder: Path, format: TrainingFormat, prefix: str = "") -> lis
     Raises:
         InputError: a missing or broken file, or no row in it.
     """
-    formats = ("direct", "pairwise") if format == "joint" else (format,)
+    formats = ("direct", "pairwise") if format in ("joint", "form") else (format,)
     examples = []
     for name in formats:
         path = folder / f"{prefix}{name}.jsonl"

@@ -7,6 +7,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from judgeforge.engines.kernels import keep_head_input_whole
 from judgeforge.errors import InputError
 from judgeforge.params import LoraParams, TrainParams
 
@@ -25,15 +26,28 @@ def load_tokenizer(base_folder: Path) -> Any:
     return tokenizer
 
 
-def build_model(base_folder: Path, params: TrainParams) -> Any:
+PLAIN_ATTENTION_TOKENS = 512
+"""Up to this row length plain attention is the faster on a CPU, and its memory, which grows by the square, is small."""
+
+
+def build_model(base_folder: Path, params: TrainParams, longest: int) -> Any:
     """Load the base model for training by ``params.method``.
 
     Frozen weights are held in ``params.dtype``. Trained weights are held in fp32 in both methods: at the learning rates
     of fine-tuning most updates are below bf16's resolution and would be rounded away.
+
+    Args:
+        base_folder: the base model.
+        params: the section ``train``.
+        longest: tokens of the longest row.
     """
     full = params.method == "full"
     dtype = torch.float32 if full else getattr(torch, params.dtype)
-    model = AutoModelForCausalLM.from_pretrained(base_folder, dtype=dtype, use_safetensors=True)
+    plain = not torch.cuda.is_available() and longest <= PLAIN_ATTENTION_TOKENS
+    model = AutoModelForCausalLM.from_pretrained(
+        base_folder, dtype=dtype, use_safetensors=True, attn_implementation="eager" if plain else "sdpa"
+    )
+    keep_head_input_whole(model)
     model.config.use_cache = False
     if full:
         return model

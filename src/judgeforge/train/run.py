@@ -2,6 +2,7 @@
 
 import math
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +20,33 @@ from judgeforge.train.model import build_model, load_tokenizer
 from judgeforge.train.trainer import CompletionTrainer, LiveLog, build_arguments, build_curve
 
 
-def train_judge(
-    params: TrainParams,
-    format: TrainingFormat,
-    data: Path,
-    base: Path,
-    checkpoints: Path,
-    out: Path,
-    curve: Path,
-    run: Any,
-) -> None:
-    """Fine-tune the base model on one format and write the judge, resuming where a killed run of these inputs stopped.
+@dataclass(frozen=True)
+class Job:
+    """What one run learns from, and where it puts what comes of it.
+
+    Args:
+        format: ``direct``, ``pairwise``, ``joint`` (both) or ``form`` (both; full weights, to start others from).
+        data: the training sets' folder.
+        base: the base model's folder.
+        checkpoints: this run's checkpoint folder, outside of DVC's outputs.
+        out: the judge's folder: weights, tokenizer, templates.
+        curve: JSON Lines of step, loss and learning rate.
+    """
+
+    format: TrainingFormat
+    data: Path
+    base: Path
+    checkpoints: Path
+    out: Path
+    curve: Path
+
+
+def train_judge(params: TrainParams, job: Job, run: Any) -> None:
+    """Fine-tune the base model and write the judge, resuming where a killed run of these inputs stopped.
 
     Args:
         params: the section ``train``.
-        format: ``direct``, ``pairwise`` or ``joint``.
-        data: the training sets' folder.
-        base: the base model's folder.
-        checkpoints: this format's checkpoint folder, outside of DVC's outputs.
-        out: the judge's folder: weights, tokenizer, templates.
-        curve: JSON Lines of step, loss and learning rate.
+        job: inputs and outputs.
         run: the tracking run.
 
     Raises:
@@ -46,18 +54,19 @@ def train_judge(
     """
     if params.cpu_threads is not None and not torch.cuda.is_available():
         torch.set_num_threads(params.cpu_threads)
-    tokenizer = load_tokenizer(base)
-    rows, validation = _load_rows(params, format, data, tokenizer)
+    tokenizer = load_tokenizer(job.base)
+    rows, validation = _load_rows(params, job, tokenizer)
     key = compute_run_key(
-        {"params": params.model_dump(), "format": format, "torch": torch.__version__},
-        [path for folder in (data, base) for path in folder.iterdir() if path.is_file()],
+        {"params": params.model_dump(), "format": job.format, "torch": torch.__version__},
+        [path for folder in (job.data, job.base) for path in folder.iterdir() if path.is_file()],
     )
-    discard_others(checkpoints, key)
-    resumed = find_newest(checkpoints / key)
+    checkpoints = job.checkpoints / key
+    discard_others(job.checkpoints, key)
+    resumed = find_newest(checkpoints)
     if resumed:
-        say(f"Resuming {format} from {resumed.name}.")
+        say(f"Resuming {job.format} from {resumed.name}.")
     set_seed(params.seed)
-    trainer, log = _build_trainer(params, format, rows, validation, tokenizer, base, checkpoints / key, run)
+    trainer, log = _build_trainer(params, job, rows, validation, tokenizer, checkpoints, run)
     try:
         trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
         if len(validation):
@@ -65,62 +74,64 @@ def train_judge(
             trainer.evaluate()
     finally:
         log.close()
-    _write_judge(trainer, params, format, data, base, out)
-    write_json_lines(curve, build_curve(trainer.state.log_history))
-    shutil.rmtree(checkpoints / key, ignore_errors=True)
+    _write_judge(trainer, params, job)
+    write_json_lines(job.curve, build_curve(trainer.state.log_history))
+    shutil.rmtree(checkpoints, ignore_errors=True)
 
 
-def _load_rows(params: TrainParams, format: TrainingFormat, data: Path, tokenizer: Any) -> tuple[TokenRows, TokenRows]:
-    rows = tokenize_examples(load_examples(data, format), tokenizer, params.max_length_tokens)
-    validation = tokenize_examples(load_examples(data, format, "validation_"), tokenizer, params.max_length_tokens)
+def _load_rows(params: TrainParams, job: Job, tokenizer: Any) -> tuple[TokenRows, TokenRows]:
+    rows = tokenize_examples(load_examples(job.data, job.format), tokenizer, params.max_length_tokens)
+    validation = tokenize_examples(
+        load_examples(job.data, job.format, "validation_"), tokenizer, params.max_length_tokens
+    )
     if not len(rows):
         raise InputError(
-            f"All {rows.too_long} rows of the training set {format} are longer than {params.max_length_tokens} tokens.",
+            f"All {rows.too_long} rows of the training set {job.format} have over {params.max_length_tokens} tokens.",
             "raise train.max_length_tokens.",
         )
     left_out = f"; {rows.too_long} longer ones left out" if rows.too_long else ""
-    say(f"{format}: {len(rows)} rows, {rows.tokens:,} tokens{left_out}.")
+    say(f"{job.format}: {len(rows)} rows, {rows.tokens:,} tokens{left_out}.")
     return rows, validation
 
 
 def _build_trainer(
     params: TrainParams,
-    format: str,
+    job: Job,
     rows: TokenRows,
     validation: TokenRows,
     tokenizer: Any,
-    base: Path,
     checkpoints: Path,
     run: Any,
 ) -> tuple[CompletionTrainer, LiveLog]:
     steps = math.ceil(math.ceil(len(rows) / params.batch_size) / params.gradient_accumulation)
     trainer = CompletionTrainer(
-        model=build_model(base, params),
+        model=build_model(job.base, params, rows.longest),
         args=build_arguments(params, str(checkpoints), math.ceil(steps * params.epochs)),
         train_dataset=rows,
         eval_dataset=validation if len(validation) else None,
         data_collator=LeftPadCollator(tokenizer.pad_token_id),
         processing_class=tokenizer,
     )
-    log = LiveLog(run, rows.tokens, f"train {format}")
+    log = LiveLog(run, rows.tokens, f"train {job.format}")
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(log)
     return trainer, log
 
 
-def _write_judge(
-    trainer: CompletionTrainer, params: TrainParams, format: str, data: Path, base: Path, out: Path
-) -> None:
+def _write_judge(trainer: CompletionTrainer, params: TrainParams, job: Job) -> None:
+    folded = job.format == "form"
     model: Any = trainer.model
     tokenizer: Any = trainer.processing_class
-    if params.method == "full":
+    if folded and params.method == "lora":
+        # In fp32, so that the sum of weight and update is rounded once.
+        model = model.float().merge_and_unload()
+    if folded or params.method == "full":
         model = model.to(getattr(torch, params.dtype))
         model.config.use_cache = True
-    with write_folder_atomically(out) as folder:
+    with write_folder_atomically(job.out) as folder:
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-        write_template(load_template(data), folder)
+        write_template(load_template(job.data), folder)
         (folder / "README.md").unlink(missing_ok=True)  # peft's model card: boilerplate without a fact of ours
-        write_json(
-            folder / "training.json", {"format": format, "base": str(base), "train": params.model_dump(mode="json")}
-        )
+        facts = {"format": job.format, "base": str(job.base), "train": params.model_dump(mode="json")}
+        write_json(folder / "training.json", facts)

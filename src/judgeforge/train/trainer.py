@@ -125,7 +125,8 @@ def build_arguments(params: TrainParams, checkpoints: str, updates: int) -> Trai
         max_grad_norm=params.max_grad_norm,
         seed=params.seed,
         data_seed=params.seed,
-        bf16=params.method == "full" and params.dtype == "bfloat16",
+        # Of LoRA, too: the adapters are held in fp32, and multiplied in it they take as long as the frozen weights.
+        bf16=params.dtype == "bfloat16",
         use_cpu=not on_gpu,
         gradient_checkpointing=params.gradient_checkpointing,
         logging_steps=params.log_every_steps,

@@ -17,6 +17,10 @@ STAGES = {
         "matrix": {"judge": ["random"]},
         "cmd": "python -m judgeforge.evaluate --judge ${item.judge} --train-set t",
     },
+    "train": {
+        "matrix": {"format": ["direct"]},
+        "cmd": "python -m judgeforge.train --base models/${matrix.start} --out models/${item.format} --x ${matrix.no}",
+    },
     "other": {"cmd": "echo python -m judgeforge.merge --base wrong"},
 }
 
@@ -24,7 +28,7 @@ STAGES = {
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": STAGES}))
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"matrix": {"judges": ["base", "merged"]}}))
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"matrix": {"judges": ["base", "merged"], "start": "form"}}))
     return tmp_path
 
 
@@ -40,6 +44,11 @@ def test_the_value_given_chooses_the_cell_of_the_matrix(given: list[str], root: 
 def test_the_value_given_chooses_the_stage_whose_matrix_holds_it(root: Path) -> None:
     found = load_stage_defaults("evaluate", ["evaluate", "--judge", "random"], root)
     assert found == {"judge": "random", "train_set": "t"}
+
+
+def test_values_of_params_yaml_are_filled_in(root: Path) -> None:
+    found = load_stage_defaults("train", ["train", "--format", "direct"], root)
+    assert found == {"base": "models/form", "out": "models/direct", "x": "${matrix.no}"}
 
 
 @pytest.mark.parametrize("arguments", [["evaluate"], ["evaluate", "--judge"], ["evaluate", "--judge", "unknown"]])

@@ -10,7 +10,7 @@ from judgeforge.prepare.embedded.benchmarks import build_embedded_benchmarks
 from judgeforge.prepare.embedded.registry import HELD_OUT_FAMILIES, TRAINING_FAMILIES, build_embedded_collection
 from judgeforge.prepare.sources import parse_rows
 
-SIZES = EmbeddedParams(train_instructions=25, benchmark_instructions=5, held_out_instructions=20)
+SIZES = EmbeddedParams(train_instructions=25, benchmark_instructions=5, held_out_instructions=20, form_instructions=5)
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +52,33 @@ def test_every_row_is_valid_and_every_instruction_has_each_score_once(rows):
 def test_training_and_benchmark_instructions_never_coincide(collection):
     trained = {row["orig_instruction"] for row in collection.training}
     assert trained.isdisjoint(row["orig_instruction"] for row in collection.benchmark)
+
+
+def test_rows_of_the_form_are_whole_and_say_nothing_of_how_to_judge(collection):
+    assert parse_rows(enumerate(collection.form, start=1)).quarantined == []
+    seen = {row["orig_instruction"] for row in [*collection.training, *collection.benchmark]}
+    assert seen.isdisjoint(row["orig_instruction"] for row in collection.form)
+    assert Counter(row["orig_score"] for row in collection.form) == dict.fromkeys("12345", 8 * 5)
+    assert all(row["orig_feedback"].startswith(f'It says "{row["orig_response"]}" ') for row in collection.form)
+    # The generator writes the responses of an instruction from score 1 to 5: what they deserve is their position.
+    deserved = [index % 5 + 1 for index in range(len(collection.form))]
+    drawn = [int(row["orig_score"]) for row in collection.form]
+    assert abs(statistics.correlation(deserved, drawn)) < 0.2
+
+
+def test_the_finding_in_a_row_of_the_form_still_goes_with_its_score(collection):
+    findings = defaultdict(set)
+    for row in collection.training:
+        findings[row["family"], row["orig_feedback"].removeprefix(f'It says "{row["orig_response"]}" ')].add(
+            row["orig_score"]
+        )
+    known = 0
+    for row in collection.form:
+        finding = row["orig_feedback"].removeprefix(f'It says "{row["orig_response"]}" ')
+        if (row["family"], finding) in findings:
+            known += 1
+            assert row["orig_score"] in findings[row["family"], finding]
+    assert known > len(collection.form) / 2
 
 
 def test_it_follows_from_the_seed_and_a_larger_one_keeps_the_benchmarks(collection):

@@ -18,6 +18,7 @@ def run(params, folder):
     return prepare(
         params,
         train=folder / "train",
+        form=folder / "form",
         benchmarks=folder / "benchmarks",
         statistics=folder / "statistics.json",
         quarantine=folder / "quarantine.jsonl",
@@ -44,7 +45,7 @@ def test_embedded_default_gives_whole_sets_split_by_instruction(tmp_path, params
     for name in ("direct", "pairwise"):
         trained = {row["prompt_id"] for row in sets[name]}
         assert trained.isdisjoint(row["prompt_id"] for row in sets[f"validation_{name}"])
-    assert len(sets["direct"]) + len(sets["validation_direct"]) == values["rows"]["kept"] == 8 * 20 * 5
+    assert len(sets["direct"]) + len(sets["validation_direct"]) == values["rows"]["kept"] == 8 * 24 * 5
     template = load_template(tmp_path / "train")
     for name, rows in sets.items():
         for row in rows:
@@ -56,7 +57,7 @@ def test_embedded_default_gives_whole_sets_split_by_instruction(tmp_path, params
     assert listed == {row["prompt_id"] for rows in sets.values() for row in rows}
     assert load_json(tmp_path / "statistics.json") == values
     assert (tmp_path / "quarantine.jsonl").read_text() == ""
-    assert len(load_json_rows(tmp_path / "benchmarks" / "embedded_pairwise.jsonl")) == 4 * (8 * 3 + 2 * 6)
+    assert len(load_json_rows(tmp_path / "benchmarks" / "embedded_pairwise.jsonl")) == 4 * (8 * 5 + 2 * 6)
 
 
 def test_two_runs_write_the_same_bytes_and_another_seed_does_not(tmp_path, params):

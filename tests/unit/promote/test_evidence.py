@@ -58,7 +58,7 @@ def test_what_is_not_named_is_where_the_stages_put_it(project: Path) -> None:
 
 
 def test_an_adapter_brings_its_base_and_is_told_from_its_curve(project: Path) -> None:
-    Path("models/direct/adapter_config.json").write_text("{}")
+    Path("models/direct/adapter_config.json").write_text('{"base_model_name_or_path": "models/base"}')
     evidence = collect_evidence("direct")
     assert evidence.model == Path("models/direct")
     assert evidence.base == Path("models/base")

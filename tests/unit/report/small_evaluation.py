@@ -12,7 +12,13 @@ from judgeforge.report.sources import Sources, load_sources
 from judgeforge.verdicts import VerdictRow, load_verdicts, write_verdicts
 
 RUBRIC = Rubric(criteria="Is it right?", levels=("no", "hardly", "partly", "mostly", "yes"))
-MATRIX = MatrixParams(formats=("direct", "pairwise"), judges=("base", "merged"), references=("majority", "longer"))
+MATRIX = MatrixParams(
+    warm_ups=(),
+    start="base",
+    formats=("direct", "pairwise"),
+    judges=("base", "merged"),
+    references=("majority", "longer"),
+)
 GROUPS = ("e-mail", "held-out: maps")
 
 

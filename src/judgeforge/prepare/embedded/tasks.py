@@ -75,10 +75,15 @@ class Task:
 
 @dataclass(frozen=True)
 class Response:
-    """A finished response and its feedback."""
+    """A finished response and what a grader finds in it, as a sentence."""
 
     text: str
-    feedback: str
+    finding: str
+
+    @property
+    def feedback(self) -> str:
+        """The whole feedback."""
+        return quote(self.text, self.finding)
 
 
 class Family:
@@ -119,11 +124,7 @@ def pick(rng: random.Random, options: Sequence[T]) -> T:
 
 
 def finish(draft: Draft, remarks: tuple[str, ...], length: int, rng: random.Random) -> Response:
-    """Lengthen ``draft`` by remarks to about ``length`` words, apply its flaw, and write the feedback.
-
-    The feedback quotes the response before it says what it finds: a small model learns to find flaws in what it has
-    just copied, where from the same rows without the quotation it learnt nothing (docs/experiments.md).
-    """
+    """Lengthen ``draft`` by remarks to about ``length`` words, apply its flaw, and write what a grader finds."""
     before: list[str] = []
     after: list[str] = []
     words = len(draft.text.split())
@@ -133,6 +134,15 @@ def finish(draft: Draft, remarks: tuple[str, ...], length: int, rng: random.Rand
             (after if before or rng.random() < 0.7 else before).append(remark)
     text = " ".join([*before, draft.text, *after])
     if draft.flaw is None:
-        return Response(text, f'It says "{text}" {draft.finding}.')
+        return Response(text, f"{draft.finding}.")
     flawed, name = draft.flaw(rng, text)
-    return Response(flawed, f'It says "{flawed}" {draft.finding}, but {name}.')
+    return Response(flawed, f"{draft.finding}, but {name}.")
+
+
+def quote(text: str, finding: str) -> str:
+    """Write feedback: the response first, then what is found.
+
+    A small model learns to find flaws in what it has just copied, where from the same rows without the quotation it
+    learnt nothing (docs/experiments.md).
+    """
+    return f'It says "{text}" {finding}'
