@@ -11,8 +11,11 @@ from judgeforge.prepare.embedded.registry import build_embedded_collection
 from judgeforge.prepare.quality import drop_duplicates
 from judgeforge.prepare.sources import load_collection, parse_rows, require_usable
 from judgeforge.prepare.statistics import compute_statistics, describe_examples, describe_pairs
+from judgeforge.progress import say
 
 EMBEDDED = "embedded"
+WATCHED = Path("collections")
+"""The folder on which dvc.yaml makes the stage depend."""
 
 
 def prepare(
@@ -37,6 +40,8 @@ def prepare(
         collection = parse_rows(enumerate(embedded.training, start=1))
     else:
         collection = load_collection(Path(params.source))
+        if not Path(params.source).resolve().is_relative_to(WATCHED.resolve()):
+            say(f"DVC does not watch {params.source}: copy it into {WATCHED}/, so that new rows run the stage again.")
     set_aside = [{"line": row.line, "reason": row.reason, "row": row.raw} for row in collection.quarantined]
     write_json_lines(quarantine, set_aside)
     require_usable(collection, params.source, quarantine)

@@ -1,7 +1,6 @@
 """Whether a challenger becomes champion: a pure decision on two sets of metrics.
 
-It compares point estimates for now; a statistical gate on the verdicts of both judges, item by item, replaces the
-comparison later. What is compared, and what a decision looks like, stays.
+It compares point estimates, with a margin: it takes no account of how far they would vary over other items.
 """
 
 from collections.abc import Iterator, Mapping

@@ -152,3 +152,23 @@ def test_real_collection_gives_206_pairs_of_different_median(tmp_path, params):
     formats = values["formats"]
     assert formats["direct"]["rows"] + formats["validation_direct"]["rows"] == 960
     assert formats["pairwise"]["rows"] + formats["validation_pairwise"]["rows"] == 206
+
+
+def test_a_source_that_dvc_does_not_watch_is_said(tmp_path, params, raw_row, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "collections").mkdir()
+    for name, said in (("rows.jsonl", True), ("collections/rows.jsonl", False)):
+        write_rows(tmp_path / name, raw_row)
+        run(params.model_copy(update={"source": name}), tmp_path)
+        assert ("DVC does not watch" in " ".join(capsys.readouterr().err.split())) is said
+
+
+@pytest.mark.parametrize("instructions", [3, 0])
+def test_rows_of_the_form_are_whole_sets_or_none(tmp_path, params, instructions):
+    embedded = params.embedded.model_copy(update={"form_instructions": instructions})
+    run(params.model_copy(update={"embedded": embedded}), tmp_path)
+    rows = {name: load_json_rows(tmp_path / "form" / f"{name}.jsonl") for name in NAMES}
+    assert len(rows["direct"]) + len(rows["validation_direct"]) == 8 * instructions * 5
+    assert bool(rows["pairwise"]) is bool(instructions)
+    trained = {row["instruction"] for row in load_json_rows(tmp_path / "train" / "instructions.jsonl")}
+    assert trained.isdisjoint(row["instruction"] for row in load_json_rows(tmp_path / "form" / "instructions.jsonl"))
