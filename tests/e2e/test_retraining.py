@@ -29,7 +29,7 @@ def find_training(flow: subprocess.Popen[str], format: str) -> psutil.Process | 
 @pytest.fixture(scope="module")
 def killed_and_finished(project: Path, run, environment) -> str:
     """Kill the direct fine-tune behind its first checkpoint, then the flow; run the flow again to its end."""
-    assert run("judgeforge", "recipe", "smoke", "--set", "train.epochs=30").returncode == 0
+    assert run("judgeforge", "recipe", "smoke", "--set", "train.epochs=20").returncode == 0
     command = [sys.executable, "-m", "flows.retrain"]
     with (project / "first.log").open("w") as log:
         flow = subprocess.Popen(command, cwd=project, env=environment, stdout=log, stderr=subprocess.STDOUT, text=True)
@@ -40,7 +40,7 @@ def killed_and_finished(project: Path, run, environment) -> str:
         training = find_training(flow, "direct")
         assert training is not None, "the fine-tune ended before it could be killed: raise train.epochs"
         training.send_signal(signal.SIGKILL)
-        flow.send_signal(signal.SIGINT)
+        flow.send_signal(signal.SIGTERM)  # not SIGINT: whoever runs the tests in the background has that ignored
         flow.wait(timeout=120)
     assert flow.returncode != 0
     assert not (project / "models" / "direct").exists()
@@ -84,7 +84,7 @@ print(json.dumps({"version": version.version, "stages": sorted(trees[finished[0]
 """,
     )
     assert found["version"] in (1, "1")
-    assert {"train-direct", "merge", "evaluate-merged", "evaluate-base"} <= set(found["stages"])
+    assert {"train-direct", "merge", "evaluate-merged"} <= set(found["stages"])
     assert {"feedback", "score", "choice", "raw_text"} <= set(found["columns"])
     assert found["rows"] == 1 and found["text"]
 

@@ -24,7 +24,7 @@ def run(folder: Path, module: str, *arguments: str, **environment: str) -> subpr
 
 
 def prepare(folder: Path) -> subprocess.CompletedProcess[str]:
-    paths = {"train": "data/train", "benchmarks": "data/benchmarks"}
+    paths = {"train": "data/train", "form": "data/form", "benchmarks": "data/benchmarks"}
     paths |= {"statistics": "data/statistics.json", "quarantine": "data/quarantine.jsonl"}
     return run(folder, "prepare", *(part for name, path in paths.items() for part in (f"--{name}", path)))
 
@@ -160,10 +160,10 @@ def test_an_unreachable_mlflow_server_is_named_before_any_work(tmp_path):
 
 @pytest.fixture
 def full_disk(tmp_path) -> Iterator[Path]:
-    """Mount a file system of 128 KiB: the real ENOSPC, where the machine lets us mount."""
+    """Mount a file system of 256 KiB: the real ENOSPC, where the machine lets us mount."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=128k", "none", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(folder)]
     if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
         pytest.skip("this user may not mount a file system; tests/unit/test_files.py injects the fault instead")
     yield folder

@@ -151,7 +151,7 @@ def test_only_the_completion_is_learnt(miniature, training_sets):
 def test_long_rows_are_left_out_and_counted_and_none_left_is_an_error(train, tmp_path, miniature, training_sets):
     rows = tokenize_examples(load_examples(training_sets, "direct"), load_tokenizer(miniature), 10)
     assert isinstance(rows, TokenRows) and len(rows) == 0 and rows.too_long == 8
-    with pytest.raises(InputError, match=r"longer than 10 tokens.*max_length_tokens"):
+    with pytest.raises(InputError, match=r"All 8 rows .* over 10 tokens.*max_length_tokens"):
         train(tmp_path / "judge", max_length_tokens=10)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, StoppingCriteria, StoppingCriteriaList, set_seed
@@ -12,6 +12,7 @@ from judgeforge.engines.protocol import Completion, Conversation
 from judgeforge.errors import InputError
 from judgeforge.files import load_json
 from judgeforge.grading.parsing import parse_verdict
+from judgeforge.grading.records import Format
 from judgeforge.grading.rendering import render_chat
 from judgeforge.grading.templates import JudgeTemplate
 
@@ -64,16 +65,13 @@ def load_weights(model_folder: Path, base_folder: Path | None, dtype: str) -> An
 class _StopAfterVerdict(StoppingCriteria):
     """End a row once its text closes with a whole verdict: judges that run on cost time and say nothing more."""
 
-    def __init__(self, tokenizer: Any, formats: Sequence[str], marker: str, prompt_length: int) -> None:
-        self.tokenizer, self.formats, self.marker, self.prompt_length = tokenizer, formats, marker, prompt_length
+    def __init__(self, tokenizer: Any, format: Format, marker: str, prompt_length: int) -> None:
+        self.tokenizer, self.format, self.marker, self.prompt_length = tokenizer, format, marker, prompt_length
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
         start = max(self.prompt_length, input_ids.shape[1] - _TAIL_TOKENS)
         tails = self.tokenizer.batch_decode(input_ids[:, start:], skip_special_tokens=True)
-        done = [
-            self.marker in tail and parse_verdict(tail, format, self.marker).parsed  # type: ignore[arg-type]
-            for tail, format in zip(tails, self.formats, strict=True)
-        ]
+        done = [self.marker in tail and parse_verdict(tail, self.format, self.marker).parsed for tail in tails]
         return torch.tensor(done, device=input_ids.device)
 
 
@@ -134,40 +132,38 @@ class TransformersEngine:
         """
         prompts = [render_chat(self._tokenizer, list(each.messages)) for each in conversations]
         encoded = self._tokenizer(prompts, add_special_tokens=False)["input_ids"] if prompts else []
-        order = sorted(
-            range(len(prompts)),
-            key=lambda index: (conversations[index].format != "pairwise", -len(encoded[index]), index),
-        )
-        fitting = [index for index in order if len(encoded[index]) <= self._max_prompt_tokens]
-        for index in order[: len(order) - len(fitting)]:
-            yield (
-                index,
-                Completion(text="", prompt_tokens=len(encoded[index]), output_tokens=0, finish="prompt_too_long"),
-            )
+        for index, prompt in enumerate(encoded):
+            if len(prompt) > self._max_prompt_tokens:
+                yield index, Completion(text="", prompt_tokens=len(prompt), output_tokens=0, finish="prompt_too_long")
         set_seed(self._seed)
-        for start in range(0, len(fitting), self._batch_size):
-            batch = fitting[start : start + self._batch_size]
-            formats = [conversations[index].format for index in batch]
-            yield from zip(batch, self._decode([encoded[index] for index in batch], formats), strict=True)
+        for format in get_args(Format):
+            fitting = [
+                index
+                for index, prompt in enumerate(encoded)
+                if conversations[index].format == format and len(prompt) <= self._max_prompt_tokens
+            ]
+            fitting.sort(key=lambda index: -len(encoded[index]))
+            for start in range(0, len(fitting), self._batch_size):
+                batch = fitting[start : start + self._batch_size]
+                yield from zip(batch, self._decode([encoded[index] for index in batch], format), strict=True)
 
     @torch.inference_mode()
-    def _decode(self, prompts: list[list[int]], formats: Sequence[str]) -> list[Completion]:
+    def _decode(self, prompts: list[list[int]], format: Format) -> list[Completion]:
         inputs = self._tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(self._device)
         width = inputs["input_ids"].shape[1]
-        stop = _StopAfterVerdict(self._tokenizer, formats, self._template.result_marker, width)
+        stop = _StopAfterVerdict(self._tokenizer, format, self._template.result_marker, width)
         output = self._model.generate(**inputs, **self._options, stopping_criteria=StoppingCriteriaList([stop]))
         return [
-            self._read(prompt, row, format)
-            for prompt, row, format in zip(prompts, output[:, width:].tolist(), formats, strict=True)
+            self._read(prompt, row, format) for prompt, row in zip(prompts, output[:, width:].tolist(), strict=True)
         ]
 
-    def _read(self, prompt: list[int], row: list[int], format: str) -> Completion:
+    def _read(self, prompt: list[int], row: list[int], format: Format) -> Completion:
         end = self._tokenizer.eos_token_id
         padding = self._tokenizer.pad_token_id
         kept = row[: row.index(end)] if end in row else row
         while kept and kept[-1] == padding:
             kept = kept[:-1]
         text = self._tokenizer.decode(kept, skip_special_tokens=True)
-        parsed = parse_verdict(text, format, self._template.result_marker).parsed  # type: ignore[arg-type]
+        parsed = parse_verdict(text, format, self._template.result_marker).parsed
         finish = "verdict" if parsed else "end" if end in row else "length"
         return Completion(text=text, prompt_tokens=len(prompt), output_tokens=len(kept), finish=finish)
