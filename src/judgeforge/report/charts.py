@@ -10,6 +10,7 @@ from judgeforge.report.comparison import Figure
 from judgeforge.report.words import format_figure
 from judgeforge.statistics import CHANCE, MAIN_MEASURE
 
+_SMALLEST = 1e-300
 _TICKS_ABOUT = 5
 
 
@@ -108,7 +109,8 @@ def _format_tick(value: float, format: Format) -> str:
 
 def _build_round_axis(highest: float, *, roomy: bool) -> Axis:
     """Build an axis from 0 to ``highest``, or to the tick above it, with ticks 1, 2 or 5 times a power of ten apart."""
-    highest = highest or 1.0
+    # What lies below the smallest normal number cannot be divided into ticks.
+    highest = highest if highest >= _SMALLEST else 1.0
     rough = highest / _TICKS_ABOUT
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))

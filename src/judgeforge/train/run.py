@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from peft.utils import CONFIG_NAME
 from transformers import PrinterCallback, set_seed
 
 from judgeforge.errors import InputError
-from judgeforge.files import write_folder_atomically, write_json, write_json_lines
+from judgeforge.files import load_json, write_folder_atomically, write_json, write_json_lines
 from judgeforge.grading.templates import load_template, write_template
 from judgeforge.params import TrainingFormat, TrainParams
 from judgeforge.progress import say
@@ -133,5 +134,13 @@ def _write_judge(trainer: CompletionTrainer, params: TrainParams, job: Job) -> N
         tokenizer.save_pretrained(folder)
         write_template(load_template(job.data), folder)
         (folder / "README.md").unlink(missing_ok=True)  # peft's model card: boilerplate without a fact of ours
+        _order_targets(folder / CONFIG_NAME)
         facts = {"format": job.format, "base": str(job.base), "train": params.model_dump(mode="json")}
         write_json(folder / "training.json", facts)
+
+
+def _order_targets(path: Path) -> None:
+    """Sort an adapter's target modules: peft writes a set, so equal judges would differ in bytes from run to run."""
+    if path.is_file():
+        config = load_json(path)
+        write_json(path, config | {"target_modules": sorted(config["target_modules"])})

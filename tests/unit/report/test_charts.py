@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from judgeforge.report.charts import Axis, build_curve, build_dots, build_heatmap, build_measure_axis
@@ -38,6 +38,7 @@ def test_a_training_too_short_for_a_loss_has_no_curve() -> None:
 
 
 @given(st.lists(st.floats(0, 1e4), min_size=1, max_size=20))
+@example([5e-324])
 def test_every_loss_lies_within_the_plot(losses) -> None:
     plot = build_curve([{"step": step, "loss": loss} for step, loss in enumerate(losses, start=1)])
     assert plot is not None
