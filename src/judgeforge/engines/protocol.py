@@ -1,20 +1,53 @@
 """The protocol of all engines: conversations in, completions out, in any order, as they come."""
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Annotated, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from judgeforge.grading.records import Format, Message
 
 
+class Generation(BaseModel):
+    """How an engine decodes, the same for every engine.
+
+    Args:
+        max_new_tokens: limit of a completion.
+        max_prompt_tokens: a longer prompt is not run.
+        temperature: 0 is greedy.
+        top_p: nucleus sampling.
+        repetition_penalty: 1 is none.
+        seed: of the sampling; sample k of a prompt draws from a stream of its own.
+        expectation: report the probability of each possible verdict at the verdict's token.
+        constrained: let nothing but a whole verdict follow the marker, and force the marker before the limit.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_new_tokens: PositiveInt
+    max_prompt_tokens: PositiveInt
+    temperature: NonNegativeFloat
+    top_p: Annotated[float, Field(gt=0, le=1)]
+    repetition_penalty: PositiveFloat
+    seed: NonNegativeInt
+    expectation: bool = False
+    constrained: bool = False
+
+
 class Conversation(BaseModel):
-    """What is asked of a judge: the format tells the engine when a verdict is complete."""
+    """What is asked of a judge.
+
+    Args:
+        format: tells the engine when a verdict is complete.
+        messages: system and user message.
+        sample: counts the independent answers to one prompt from 0; a greedy engine gives the same to all.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Format
     messages: tuple[Message, ...]
+    sample: NonNegativeInt = 0
 
 
 class Completion(BaseModel):
@@ -24,8 +57,10 @@ class Completion(BaseModel):
         text: without the prompt.
         prompt_tokens: length of the prompt.
         output_tokens: length of the text.
-        finish: ``verdict`` (stopped after a whole verdict), ``end`` (end-of-turn token), ``length`` (cut off) or
-            ``prompt_too_long`` (never run; text is empty).
+        finish: ``verdict`` (stopped after a whole verdict), ``end`` (end-of-turn token), ``length`` (cut off),
+            ``prompt_too_long`` (never run) or ``refused`` (an endpoint would not answer it); text is empty for both.
+        probabilities: of each possible verdict (``1`` to ``5``, or ``A`` and ``B``) at the verdict's token, with sum 1;
+            None where they were not asked for or no verdict was reached.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,6 +69,7 @@ class Completion(BaseModel):
     prompt_tokens: int
     output_tokens: int
     finish: str
+    probabilities: dict[str, float] | None = None
 
 
 class Engine(Protocol):
