@@ -11,7 +11,7 @@ from judgeforge.engines.kernels import CPU_ATTENTION, keep_head_input_whole
 from judgeforge.engines.protocol import Completion, Conversation
 from judgeforge.errors import InputError
 from judgeforge.files import load_json
-from judgeforge.grading.parsing import parse_verdict
+from judgeforge.grading.parsing import is_settled, parse_verdict
 from judgeforge.grading.records import Format
 from judgeforge.grading.rendering import render_chat
 from judgeforge.grading.templates import JudgeTemplate
@@ -63,16 +63,15 @@ def load_weights(model_folder: Path, base_folder: Path | None, dtype: str) -> An
 
 
 class _StopAfterVerdict(StoppingCriteria):
-    """End a row once its text closes with a whole verdict: judges that run on cost time and say nothing more."""
+    """End a row once its verdict is settled: judges that run on cost time and say nothing more."""
 
-    def __init__(self, tokenizer: Any, format: Format, marker: str, prompt_length: int) -> None:
-        self.tokenizer, self.format, self.marker, self.prompt_length = tokenizer, format, marker, prompt_length
+    def __init__(self, tokenizer: Any, marker: str, prompt_length: int) -> None:
+        self.tokenizer, self.marker, self.prompt_length = tokenizer, marker, prompt_length
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
         start = max(self.prompt_length, input_ids.shape[1] - _TAIL_TOKENS)
         tails = self.tokenizer.batch_decode(input_ids[:, start:], skip_special_tokens=True)
-        done = [self.marker in tail and parse_verdict(tail, self.format, self.marker).parsed for tail in tails]
-        return torch.tensor(done, device=input_ids.device)
+        return torch.tensor([is_settled(tail, self.marker) for tail in tails], device=input_ids.device)
 
 
 class TransformersEngine:
@@ -151,7 +150,7 @@ class TransformersEngine:
     def _decode(self, prompts: list[list[int]], format: Format) -> list[Completion]:
         inputs = self._tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(self._device)
         width = inputs["input_ids"].shape[1]
-        stop = _StopAfterVerdict(self._tokenizer, format, self._template.result_marker, width)
+        stop = _StopAfterVerdict(self._tokenizer, self._template.result_marker, width)
         output = self._model.generate(**inputs, **self._options, stopping_criteria=StoppingCriteriaList([stop]))
         return [
             self._read(prompt, row, format) for prompt, row in zip(prompts, output[:, width:].tolist(), strict=True)

@@ -1,45 +1,57 @@
-"""From a judge's completion to a verdict. Only the completion is read, never the prompt.
+"""From a judge's completion to a verdict, by one grammar for both formats. The prompt is never read.
 
-The last marker counts, since feedback may quote one. A verdict that is not plainly a whole score of the scale or one
-letter is None: nothing is guessed, and what could not be parsed is counted (design rule 12).
+The first verdict after the feedback counts. A marker with prose behind it is part of the feedback, which may quote one;
+a marker with a verdict of no meaning behind it (``[RESULT] 9``) closes the completion without a verdict: nothing is
+guessed, and what could not be parsed is counted (design rule 12). docs/judging.md has the table of cases.
 """
 
 import re
+from dataclasses import dataclass
 
 from judgeforge.grading.records import SCORES, Choice, Format, Verdict
 
-_DECORATION = r"[\s:*_(\[\"'`]*"
+_OPENING = r"[\s:*_(\[\"'`]*"
 _CLOSING = r"[\s*_)\]\"'`.!]*"
-_SCORE = re.compile(rf"{_DECORATION}(?:score{_DECORATION})?(\d+){_CLOSING}(?:/\s*(\d+){_CLOSING})?$", re.IGNORECASE)
-_CHOICE = re.compile(rf"{_DECORATION}(?:response{_DECORATION})?([AB]){_CLOSING}$", re.IGNORECASE)
+_LABEL = rf"(?:(?:score|response|answer){_OPENING})?"
+_VALUE = r"(?P<value>[+-]?\d+(?:[.,]\d+)?|[A-Za-z]|tie)"
+_SCALE = rf"(?:(?:/|out of)\s*(?P<scale>\d+){_CLOSING})?"
+_VERDICT = re.compile(rf"{_OPENING}{_LABEL}{_VALUE}{_CLOSING}{_SCALE}$", re.IGNORECASE)
+"""What the closing line holds if it is meant as a verdict, with or without a meaning in the format at hand."""
 
 
-def _split_at_last(text: str, marker: str) -> tuple[str, str | None]:
-    feedback, found, closing = text.rpartition(marker)
-    return (feedback, closing) if found else (text, None)
+@dataclass(frozen=True)
+class _Closing:
+    start: int
+    value: str
+    scale: str | None
+    settled: bool
 
 
-def _first_line(text: str) -> str:
-    """Take the verdict's line: models run on after it, and what they add is not the verdict."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    return lines[0] if lines else ""
+def _find_closing(text: str, marker: str) -> _Closing | None:
+    """Find the first marker with a verdict on its line or, where that is blank, on the next that is not."""
+    start = text.find(marker)
+    while start >= 0:
+        following = text.find(marker, start + len(marker))
+        tail = text[start + len(marker) : following if following >= 0 else None]
+        content = tail.lstrip()
+        line, line_break, _ = content.partition("\n")
+        match = _VERDICT.match(line)
+        if match:
+            return _Closing(start, match["value"], match["scale"], bool(line_break) or following >= 0)
+        start = following
+    return None
 
 
-def parse_score(text: str) -> int | None:
-    """Read a whole score of the scale, as in ``4``, ``Score: 4``, ``(4)`` or ``4/5``; None for anything else."""
-    match = _SCORE.match(_first_line(text))
-    if not match or (match.group(2) and int(match.group(2)) != SCORES[-1]):
+def _read_score(closing: _Closing) -> int | None:
+    if closing.scale is not None and closing.scale != str(SCORES[-1]):
         return None
-    score = int(match.group(1))
-    return score if score in SCORES else None
+    return next((score for score in SCORES if closing.value == str(score)), None)
 
 
-def parse_choice(text: str) -> Choice | None:
-    """Read ``A`` or ``B``, bare or as in ``Response A``; None for anything else."""
-    match = _CHOICE.match(_first_line(text))
-    if not match:
+def _read_choice(closing: _Closing) -> Choice | None:
+    if closing.scale is not None:
         return None
-    return "A" if match.group(1).upper() == "A" else "B"
+    return {"A": "A", "B": "B"}.get(closing.value.upper())  # type: ignore[return-value]
 
 
 def parse_verdict(completion: str, format: Format, marker: str) -> Verdict:
@@ -50,10 +62,20 @@ def parse_verdict(completion: str, format: Format, marker: str) -> Verdict:
         format: which kind of verdict is expected.
         marker: the template's result marker.
     """
-    feedback, closing = _split_at_last(completion, marker)
-    feedback = feedback.strip().removeprefix("Feedback:").strip()
+    closing = _find_closing(completion, marker)
+    text = completion if closing is None else completion[: closing.start]
+    feedback = text.strip().removeprefix("Feedback:").strip()
     if closing is None:
         return Verdict(feedback=feedback)
     if format == "direct":
-        return Verdict(feedback=feedback, score=parse_score(closing))
-    return Verdict(feedback=feedback, choice=parse_choice(closing))
+        return Verdict(feedback=feedback, score=_read_score(closing))
+    return Verdict(feedback=feedback, choice=_read_choice(closing))
+
+
+def is_settled(completion: str, marker: str) -> bool:
+    """Tell whether no further text could change the verdict, so that generation may stop.
+
+    A verdict at the very end is not settled: ``[RESULT] 1`` may go on as ``10``, or as ``1 of the five ...``.
+    """
+    closing = _find_closing(completion, marker)
+    return closing is not None and closing.settled
