@@ -1,4 +1,4 @@
-"""The table of verdicts: one row an item judged, with the raw text. Metrics are computed from it alone."""
+"""The table of verdicts: one row an answer, with its raw text. Metrics are computed from it alone."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,57 +13,83 @@ from judgeforge.grading.records import Choice, Format
 
 VERDICTS_FILE = "verdicts.parquet"
 
-SCHEMA = {
+Mode = Literal["clean", "paper"]
+Method = Literal["direct", "pairwise", "direct_for_pairwise"]
+Order = Literal["", "given", "swapped", "a", "b"]
+
+SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "judge": pl.String,
+    "mode": pl.String,
     "benchmark": pl.String,
     "format": pl.String,
+    "method": pl.String,
+    "order": pl.String,
+    "sample": pl.Int64,
     "item_id": pl.String,
     "prompt_id": pl.String,
     "group": pl.String,
     "contaminated": pl.Boolean,
-    "gold_score": pl.Int64,
+    "gold_score": pl.Float64,
+    "graders": pl.List(pl.Float64),
     "gold_choice": pl.String,
     "score": pl.Int64,
+    "expected_score": pl.Float64,
     "choice": pl.String,
     "feedback": pl.String,
     "raw_text": pl.String,
     "prompt_tokens": pl.Int64,
     "output_tokens": pl.Int64,
     "finish": pl.String,
+    "lengths": pl.List(pl.Int64),
 }
 
 
 class VerdictRow(BaseModel):
-    """One judged item.
+    """One answer of a judge.
 
     Args:
+        mode: see docs/judging.md.
+        format: of the benchmark.
+        method: how it was judged; ``direct_for_pairwise`` grades the responses of a pair one by one.
+        order: pairwise: ``given`` or ``swapped``; direct for pairwise: the response that was graded; else "".
+        sample: counts independent answers to one prompt from 0.
         contaminated: the audit found its prompt in the training set; metrics leave it out.
-        gold_score: 1 to 5 (direct); None in pairwise rows.
-        gold_choice: ``A``, ``B`` or ``tie`` (pairwise); None in direct rows.
+        gold_score: 1 to 5, the mean of the graders (direct); None in pairwise rows.
+        graders: the graders' single scores, where known.
+        gold_choice: ``A``, ``B`` or ``tie`` in the order given (pairwise); None in direct rows.
         score: the judge's score, None if unparsable or pairwise.
-        choice: the judge's choice, None if unparsable or direct.
+        expected_score: mean of the scores by their probabilities, where these were asked for.
+        choice: the judge's choice in the order shown, None if unparsable or direct.
         raw_text: the completion as it came.
         finish: see ``judgeforge.engines.protocol.Completion``.
+        lengths: characters of the item's response, or of both in the order given.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     judge: str
+    mode: Mode
     benchmark: str
     format: Format
+    method: Method
+    order: Order
+    sample: int
     item_id: str
     prompt_id: str
     group: str
     contaminated: bool
-    gold_score: int | None
+    gold_score: float | None
+    graders: tuple[float, ...]
     gold_choice: Literal["A", "B", "tie"] | None
     score: int | None
+    expected_score: float | None
     choice: Choice | None
     feedback: str
     raw_text: str
     prompt_tokens: int
     output_tokens: int
     finish: str
+    lengths: tuple[int, ...]
 
 
 def write_verdicts(rows: Sequence[VerdictRow], folder: Path) -> None:

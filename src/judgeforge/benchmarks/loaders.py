@@ -56,7 +56,7 @@ def load_benchmark(name: str, embedded_folder: Path, benchmarks_folder: Path | N
         items, notes = build_autoj_items(load_json_rows(paths[0]), load_json(paths[1]))
     else:
         items = build_direct_items(name, load_json_rows(paths[0]))
-        notes = ["The gold score is the median of three GPT-4 scores."]
+        notes = ["The gold score is the mean of three GPT-4 scores."]
     return Benchmark(name=name, format=manifest[name]["format"], items=tuple(items), notes=tuple(notes))
 
 

@@ -6,7 +6,7 @@ Every response is stripped: white space at its ends tells nothing of its quality
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from statistics import median_low
+from statistics import fmean
 from typing import Any
 
 from judgeforge.benchmarks.records import BenchmarkItem, Gold
@@ -70,7 +70,7 @@ def parse_prompt(text: str, *, has_reference: bool, place: str) -> DirectItem:
 
 
 def build_direct_items(name: str, rows: Sequence[Mapping[str, Any]]) -> list[BenchmarkItem]:
-    """Build the items of Vicuna Bench or MT Bench; gold is the median of the three GPT-4 scores.
+    """Build the items of Vicuna Bench or MT Bench; gold is the mean of the three GPT-4 scores.
 
     Args:
         name: the benchmark's name, which the ids start with.
@@ -80,8 +80,9 @@ def build_direct_items(name: str, rows: Sequence[Mapping[str, Any]]) -> list[Ben
     for number, row in enumerate(rows, start=1):
         parsed = parse_prompt(row["instruction"], has_reference=True, place=f"Row {number} of {name}")
         ids = {"item_id": f"{name}-{row['idx']}-{row['response_source']}", "prompt_id": f"{name}-{row['idx']}"}
-        gold = median_low(row["gpt4_score"])
-        items.append(BenchmarkItem(item=parsed.model_copy(update=ids), gold=gold, group=row["category"]))
+        graders = tuple(map(float, row["gpt4_score"]))
+        item = parsed.model_copy(update=ids)
+        items.append(BenchmarkItem(item=item, gold=fmean(graders), graders=graders, group=row["category"]))
     return items
 
 

@@ -74,19 +74,20 @@ def _grade_items(
     items: "list[DirectItem | PairwiseItem]", model: Path, base: Path | None, params: EvaluateParams
 ) -> Iterator[tuple[int, Row]]:
     from judgeforge.engines.grading import stream_verdicts  # noqa: PLC0415 - torch takes seconds
+    from judgeforge.engines.protocol import build_generation  # noqa: PLC0415
     from judgeforge.engines.transformers import TransformersEngine  # noqa: PLC0415
     from judgeforge.grading.templates import load_template  # noqa: PLC0415
 
     if not model.is_dir():
         raise InputError(f"There is no judge in {model}.", "name a judge's folder, such as models/merged.")
     template = load_template(model)
-    decoding = params.model_dump(
-        include={
-            *("batch_size", "max_new_tokens", "max_prompt_tokens", "temperature", "top_p", "repetition_penalty"),
-            *("seed", "dtype", "cpu_threads"),
-        }
+    engine = TransformersEngine(
+        model,
+        template=template,
+        base_folder=base,
+        generation=build_generation(params),
+        **params.model_dump(include={"batch_size", "dtype", "cpu_threads"}),
     )
-    engine = TransformersEngine(model, template=template, base_folder=base, **decoding)
     for index, verdict, completion in stream_verdicts(engine, items, template):
         row = {"item_id": items[index].item_id, "format": items[index].format, **verdict.model_dump()}
         yield index, row | {"finish": completion.finish, "raw_text": completion.text}

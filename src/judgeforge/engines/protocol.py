@@ -6,6 +6,10 @@ from typing import Annotated, Protocol
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from judgeforge.grading.records import Format, Message
+from judgeforge.params import EvaluateParams
+
+PAPER_SAMPLING = {"temperature": 1.0, "top_p": 0.9, "repetition_penalty": 1.03}
+"""Inference settings of the paper's figures (its appendix; upstream's ``eval/run_evaluate.py``)."""
 
 
 class Generation(BaseModel):
@@ -32,6 +36,12 @@ class Generation(BaseModel):
     seed: NonNegativeInt
     expectation: bool = False
     constrained: bool = False
+
+
+def build_generation(params: EvaluateParams) -> Generation:
+    """Say how engines decode by the section ``evaluate``; ``paper`` mode brings its own sampling."""
+    values = params.model_dump(include=set(Generation.model_fields))
+    return Generation.model_validate(values | (PAPER_SAMPLING if params.mode == "paper" else {}))
 
 
 class Conversation(BaseModel):

@@ -1,25 +1,24 @@
-"""The engine on Hugging Face transformers: length-sorted batches, and an early stop once a verdict stands."""
+"""The engine on Hugging Face transformers: longest prompts first, and an early stop once a verdict is settled."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, StoppingCriteria, StoppingCriteriaList, set_seed
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from judgeforge.engines.closing import Closing
+from judgeforge.engines.decoding import Decoder, Row
 from judgeforge.engines.kernels import CPU_ATTENTION, keep_head_input_whole
-from judgeforge.engines.protocol import Completion, Conversation
+from judgeforge.engines.protocol import Completion, Conversation, Generation
 from judgeforge.errors import InputError
 from judgeforge.files import load_json
-from judgeforge.grading.parsing import is_settled, parse_verdict
+from judgeforge.grading.parsing import parse_verdict
 from judgeforge.grading.records import Format
 from judgeforge.grading.rendering import render_chat
 from judgeforge.grading.templates import JudgeTemplate
 
 _ADAPTER_FILE = "adapter_config.json"
-
-_TAIL_TOKENS = 16
-"""The marker and a verdict fit into so many tokens; only these are decoded at each step."""
 
 
 def load_judge_tokenizer(model_folder: Path) -> Any:
@@ -62,18 +61,6 @@ def load_weights(model_folder: Path, base_folder: Path | None, dtype: str) -> An
     return PeftModel.from_pretrained(model, model_folder).merge_and_unload().to(wanted)
 
 
-class _StopAfterVerdict(StoppingCriteria):
-    """End a row once its verdict is settled: judges that run on cost time and say nothing more."""
-
-    def __init__(self, tokenizer: Any, marker: str, prompt_length: int) -> None:
-        self.tokenizer, self.marker, self.prompt_length = tokenizer, marker, prompt_length
-
-    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
-        start = max(self.prompt_length, input_ids.shape[1] - _TAIL_TOKENS)
-        tails = self.tokenizer.batch_decode(input_ids[:, start:], skip_special_tokens=True)
-        return torch.tensor([is_settled(tail, self.marker) for tail in tails], device=input_ids.device)
-
-
 class TransformersEngine:
     """A judge in a folder of safetensors, run on the GPU if there is one, otherwise on the CPU.
 
@@ -81,13 +68,8 @@ class TransformersEngine:
         model_folder: weights or adapter, and tokenizer.
         base_folder: the base model of an adapter; None: the one that the adapter names.
         template: the judge's own template; its marker tells where a verdict closes.
+        generation: how to decode.
         batch_size: conversations decoded together.
-        max_new_tokens: limit of a completion.
-        max_prompt_tokens: a longer prompt is not run.
-        temperature: 0 is greedy.
-        top_p: nucleus sampling.
-        repetition_penalty: 1 is none.
-        seed: of the sampling.
         dtype: name of a torch dtype.
         cpu_threads: torch threads on CPU; None leaves torch's choice.
 
@@ -100,14 +82,9 @@ class TransformersEngine:
         model_folder: Path,
         *,
         template: JudgeTemplate,
+        generation: Generation,
         base_folder: Path | None = None,
         batch_size: int,
-        max_new_tokens: int,
-        max_prompt_tokens: int,
-        temperature: float,
-        top_p: float,
-        repetition_penalty: float,
-        seed: int,
         dtype: str,
         cpu_threads: int | None,
     ) -> None:
@@ -117,52 +94,45 @@ class TransformersEngine:
         self._tokenizer = load_judge_tokenizer(model_folder)
         self._model = load_weights(model_folder, base_folder, dtype).to(self._device).eval()
         keep_head_input_whole(self._model)
-        self._template = template
-        self._batch_size, self._max_prompt_tokens, self._seed = batch_size, max_prompt_tokens, seed
-        sampling: dict[str, Any] = {"do_sample": temperature > 0, "repetition_penalty": repetition_penalty}
-        if temperature > 0:
-            sampling |= {"temperature": temperature, "top_p": top_p, "top_k": 0}
-        self._options = sampling | {"max_new_tokens": max_new_tokens, "pad_token_id": self._tokenizer.pad_token_id}
+        self._marker, self._generation, self._batch_size = template.result_marker, generation, batch_size
 
     def complete(self, conversations: Sequence[Conversation]) -> Iterator[tuple[int, Completion]]:
-        """Yield (index, completion) batch by batch, longest prompts first: what does not fit shows at once.
-
-        Formats are not mixed in a batch: a pairwise answer is twice as long as a direct one, which would wait for it.
-        """
+        """Yield (index, completion) as each is done, longest prompts first: what does not fit shows at once."""
         prompts = [render_chat(self._tokenizer, list(each.messages)) for each in conversations]
         encoded = self._tokenizer(prompts, add_special_tokens=False)["input_ids"] if prompts else []
+        limit = self._generation.max_prompt_tokens
         for index, prompt in enumerate(encoded):
-            if len(prompt) > self._max_prompt_tokens:
+            if len(prompt) > limit:
                 yield index, Completion(text="", prompt_tokens=len(prompt), output_tokens=0, finish="prompt_too_long")
-        set_seed(self._seed)
-        for format in get_args(Format):
-            fitting = [
-                index
-                for index, prompt in enumerate(encoded)
-                if conversations[index].format == format and len(prompt) <= self._max_prompt_tokens
-            ]
-            fitting.sort(key=lambda index: -len(encoded[index]))
-            for start in range(0, len(fitting), self._batch_size):
-                batch = fitting[start : start + self._batch_size]
-                yield from zip(batch, self._decode([encoded[index] for index in batch], format), strict=True)
+        fitting = [index for index, prompt in enumerate(encoded) if len(prompt) <= limit]
+        # Equal prompts stand together, so that one reading serves all their samples.
+        fitting.sort(key=lambda index: (-len(encoded[index]), prompts[index], index))
+        decoder = self._build_decoder(lambda index: conversations[index].format)
+        for row in decoder.decode([(index, encoded[index], conversations[index].sample) for index in fitting]):
+            yield row.index, self._read(row, conversations[row.index].format)
 
-    @torch.inference_mode()
-    def _decode(self, prompts: list[list[int]], format: Format) -> list[Completion]:
-        inputs = self._tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(self._device)
-        width = inputs["input_ids"].shape[1]
-        stop = _StopAfterVerdict(self._tokenizer, self._template.result_marker, width)
-        output = self._model.generate(**inputs, **self._options, stopping_criteria=StoppingCriteriaList([stop]))
-        return [
-            self._read(prompt, row, format) for prompt, row in zip(prompts, output[:, width:].tolist(), strict=True)
-        ]
+    def _build_decoder(self, formats: Callable[[int], Format]) -> Decoder:
+        closing = Closing(self._tokenizer, self._marker, self._generation, formats)
+        watched = self._generation.expectation or self._generation.constrained
+        return Decoder(
+            self._model,
+            self._device,
+            self._generation,
+            rows=self._batch_size,
+            padding=self._tokenizer.pad_token_id,
+            choose=closing.choose if watched else None,
+            watch=closing.watch,
+        )
 
-    def _read(self, prompt: list[int], row: list[int], format: Format) -> Completion:
-        end = self._tokenizer.eos_token_id
-        padding = self._tokenizer.pad_token_id
-        kept = row[: row.index(end)] if end in row else row
-        while kept and kept[-1] == padding:
-            kept = kept[:-1]
+    def _read(self, row: Row, format: Format) -> Completion:
+        ended = row.output[-1] == self._tokenizer.eos_token_id
+        kept = row.output[:-1] if ended else row.output
         text = self._tokenizer.decode(kept, skip_special_tokens=True)
-        parsed = parse_verdict(text, format, self._template.result_marker).parsed
-        finish = "verdict" if parsed else "end" if end in row else "length"
-        return Completion(text=text, prompt_tokens=len(prompt), output_tokens=len(kept), finish=finish)
+        parsed = parse_verdict(text, format, self._marker).parsed
+        return Completion(
+            text=text,
+            prompt_tokens=len(row.prompt),
+            output_tokens=len(kept),
+            finish="verdict" if parsed else "end" if ended else "length",
+            probabilities=row.probabilities if self._generation.expectation and parsed else None,
+        )

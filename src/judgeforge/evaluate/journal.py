@@ -1,11 +1,13 @@
 """The journal of an evaluation: each completion as it comes, so that a killed run goes on where it stopped.
 
-It stands outside DVC's outputs. A line cut off by a kill is dropped and its item judged again.
+It stands outside DVC's outputs. Completions are kept by what was asked, so a run with other benchmarks finds those of
+the questions that it shares. A line cut off by a kill is dropped and its question asked again.
 """
 
+import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -13,20 +15,25 @@ from pydantic import ValidationError
 from judgeforge.engines.protocol import Completion, Conversation
 
 
+def compute_question_key(conversation: Conversation) -> str:
+    """Return a digest of what is asked: equal keys have equal answers."""
+    return hashlib.sha256(conversation.model_dump_json().encode()).hexdigest()
+
+
 class Journal:
-    """Completions of one run, keyed by all that could change them.
+    """Completions of one judge.
 
     Args:
         folder: where journals of this judge stand.
-        key: digest of model, template, parameters and conversations; another key is another file.
+        key: digest of all but the question that could change a completion; another key is another file.
     """
 
     def __init__(self, folder: Path, key: str) -> None:
         self._path = folder / f"{key}.jsonl"
 
-    def load(self, conversations: Sequence[Conversation]) -> dict[int, Completion]:
-        """Read what is already judged: index -> completion."""
-        found: dict[int, Completion] = {}
+    def load(self) -> dict[str, Completion]:
+        """Read what is already answered: question key -> completion."""
+        found: dict[str, Completion] = {}
         if not self._path.is_file():
             return found
         content = self._path.read_bytes()
@@ -36,19 +43,17 @@ class Journal:
         for line in whole.splitlines():
             try:
                 entry = json.loads(line)
-                index, completion = int(entry["index"]), Completion.model_validate(entry["completion"])
+                found[str(entry["question"])] = Completion.model_validate(entry["completion"])
             except (ValueError, KeyError, TypeError, ValidationError):
                 continue
-            if 0 <= index < len(conversations):
-                found[index] = completion
         return found
 
-    def append(self, completions: Iterable[tuple[int, Completion]]) -> None:
+    def append(self, completions: Iterable[tuple[str, Completion]]) -> None:
         """Write completions behind the others and flush them to the disk."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("ab") as handle:
-            for index, completion in completions:
-                entry = {"index": index, "completion": completion.model_dump()}
+            for key, completion in completions:
+                entry = {"question": key, "completion": completion.model_dump()}
                 handle.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
             handle.flush()
             os.fsync(handle.fileno())

@@ -1,62 +1,97 @@
-"""Judge benchmarks: ask the engine for what the journal does not hold, and turn completions into verdict rows."""
+"""Ask a judge: each different question once, from the journal where it is already answered."""
 
-import hashlib
-import json
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from judgeforge.benchmarks.records import Benchmark, BenchmarkItem
 from judgeforge.engines.protocol import Completion, Conversation, Engine
-from judgeforge.evaluate.journal import Journal
-from judgeforge.files import hash_file
+from judgeforge.evaluate.journal import Journal, compute_question_key
+from judgeforge.evaluate.paper import ask_again, plan_parse_retries, plan_tie_retries
+from judgeforge.evaluate.plan import Question
 from judgeforge.grading.parsing import parse_verdict
 from judgeforge.grading.records import Verdict
-from judgeforge.grading.rendering import render_prompt
 from judgeforge.grading.templates import JudgeTemplate
 from judgeforge.progress import progress_bar
-from judgeforge.verdicts import VerdictRow
+from judgeforge.verdicts import Mode
 
 _FLUSH_EVERY = 16
 
+Answer = tuple[Question, Completion, Verdict]
+_Ask = Callable[[Sequence[Question], str], list[Answer]]
 
-def compute_journal_key(model: Path, values: dict[str, Any], conversations: Sequence[Conversation]) -> str:
-    """Return a digest of everything that a completion depends on.
+
+def ask_questions(
+    engine: Engine,
+    questions: Sequence[Question],
+    template: JudgeTemplate,
+    journal: Journal,
+    *,
+    mode: Mode,
+    greedy: bool,
+    description: str,
+) -> list[Answer]:
+    """Return each question with its answer; in ``paper`` mode with upstream's re-sampling.
 
     Args:
-        model: the judge's folder; its files count by content.
-        values: parameters, JSON-ready.
-        conversations: what is asked.
+        engine: the judge.
+        questions: what to ask.
+        template: the judge's own.
+        journal: where answers are kept as they come.
+        mode: see docs/judging.md.
+        greedy: the samples of a prompt are all the same, and asked once.
+        description: of the progress bar.
     """
-    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
-    for conversation in conversations:
-        digest.update(conversation.model_dump_json().encode())
-    for path in sorted(each for each in model.iterdir() if each.is_file()):
-        digest.update(hash_file(path).encode())
-    return digest.hexdigest()[:16]
+
+    def ask(wanted: Sequence[Question], label: str) -> list[Answer]:
+        conversations = [_render(question, template, greedy) for question in wanted]
+        completions = judge(engine, conversations, journal, label)
+        return [
+            (question, completion, parse_verdict(completion.text, question.shown.format, template.result_marker))
+            for question, completion in zip(wanted, completions, strict=True)
+        ]
+
+    answers = ask(questions, description)
+    if mode == "paper" and not greedy:
+        _draw_unparsable_again(answers, ask, description)
+        attempt = 1
+        while again := plan_tie_retries(*_split(answers), attempt):
+            drawn = ask(again, f"{description}, equal grades again")
+            _draw_unparsable_again(drawn, ask, description)
+            answers += drawn
+            attempt += 1
+    return answers
 
 
-def build_conversations(benchmarks: Sequence[Benchmark], template: JudgeTemplate) -> list[Conversation]:
-    """Render every item of ``benchmarks``, in order."""
-    return [
-        Conversation(format=benchmark.format, messages=tuple(render_prompt(entry.item, template)))
-        for benchmark in benchmarks
-        for entry in benchmark.items
-    ]
+def _draw_unparsable_again(answers: list[Answer], ask: _Ask, description: str) -> None:
+    attempt = 1
+    while indices := plan_parse_retries(*_split(answers), attempt):
+        drawn = ask([ask_again(answers[index][0], attempt) for index in indices], f"{description}, unparsable again")
+        for index, (_, completion, verdict) in zip(indices, drawn, strict=True):
+            answers[index] = (answers[index][0], completion, verdict)
+        attempt += 1
+
+
+def _split(answers: Sequence[Answer]) -> tuple[list[Question], list[Verdict]]:
+    return [question for question, _, _ in answers], [verdict for _, _, verdict in answers]
+
+
+def _render(question: Question, template: JudgeTemplate, greedy: bool) -> Conversation:
+    conversation = question.render(template)
+    return conversation.model_copy(update={"sample": 0}) if greedy else conversation
 
 
 def judge(
     engine: Engine, conversations: Sequence[Conversation], journal: Journal, description: str
 ) -> list[Completion]:
-    """Return a completion for each conversation, asking only for those that the journal does not hold."""
-    found = journal.load(conversations)
-    missing = [index for index in range(len(conversations)) if index not in found]
+    """Return a completion for each conversation; equal ones are asked once, and journalled ones not at all."""
+    keys = [compute_question_key(conversation) for conversation in conversations]
+    found = journal.load()
+    first_of = {key: index for index, key in reversed(list(enumerate(keys)))}
+    missing = sorted(index for key, index in first_of.items() if key not in found)
     with progress_bar() as bar:
-        task = bar.add_task(description, total=len(conversations), completed=len(found), note="")
-        batch: list[tuple[int, Completion]] = []
+        task = bar.add_task(description, total=len(first_of), completed=len(first_of) - len(missing), note="")
+        batch: list[tuple[str, Completion]] = []
         try:
             for position, completion in engine.complete([conversations[index] for index in missing]):
-                batch.append((missing[position], completion))
+                batch.append((keys[missing[position]], completion))
                 bar.advance(task)
                 if len(batch) == _FLUSH_EVERY:
                     journal.append(batch)
@@ -66,65 +101,4 @@ def judge(
             if batch:
                 journal.append(batch)
                 found.update(batch)
-    return [found[index] for index in range(len(conversations))]
-
-
-def build_rows(
-    judge_name: str,
-    benchmarks: Sequence[Benchmark],
-    completions: Sequence[Completion],
-    marker: str,
-    contaminated: dict[str, set[str]],
-) -> list[VerdictRow]:
-    """Join items, gold verdicts and parsed completions.
-
-    Args:
-        judge_name: goes into each row.
-        benchmarks: in the order of ``completions``.
-        completions: one an item.
-        marker: the template's result marker.
-        contaminated: item ids by benchmark, from the audit.
-    """
-    rows = []
-    source = iter(completions)
-    for benchmark, entry in _entries(benchmarks):
-        completion = next(source)
-        verdict = parse_verdict(completion.text, benchmark.format, marker)
-        rows.append(build_row(judge_name, benchmark, entry, verdict, completion, contaminated))
-    return rows
-
-
-def build_row(
-    judge_name: str,
-    benchmark: Benchmark,
-    entry: BenchmarkItem,
-    verdict: Verdict,
-    completion: Completion,
-    contaminated: dict[str, set[str]],
-) -> VerdictRow:
-    """Build one row of the verdict table."""
-    direct = benchmark.format == "direct"
-    return VerdictRow(
-        judge=judge_name,
-        benchmark=benchmark.name,
-        format=benchmark.format,
-        item_id=entry.item.item_id,
-        prompt_id=entry.item.prompt_id,
-        group=entry.group,
-        contaminated=entry.item.item_id in contaminated.get(benchmark.name, set()),
-        gold_score=entry.gold if direct else None,  # type: ignore[arg-type]
-        gold_choice=None if direct else entry.gold,  # type: ignore[arg-type]
-        score=verdict.score,
-        choice=verdict.choice,
-        feedback=verdict.feedback,
-        raw_text=completion.text,
-        prompt_tokens=completion.prompt_tokens,
-        output_tokens=completion.output_tokens,
-        finish=completion.finish,
-    )
-
-
-def _entries(benchmarks: Sequence[Benchmark]) -> Iterator[tuple[Benchmark, BenchmarkItem]]:
-    for benchmark in benchmarks:
-        for entry in benchmark.items:
-            yield benchmark, entry
+    return [found[key] for key in keys]

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from judgeforge.grading.records import SCORES, Format
-from judgeforge.statistics import MAIN_MEASURE, MEASURES, build_columns, cluster_bootstrap
+from judgeforge.statistics import MAIN_MEASURE, MEASURES, build_columns, build_judged_items, cluster_bootstrap
 
 
 def compute_metrics(verdicts: pl.DataFrame, resamples: int, confidence: float, seed: int) -> dict[str, Any]:
@@ -19,10 +19,12 @@ def compute_metrics(verdicts: pl.DataFrame, resamples: int, confidence: float, s
         seed: of the bootstrap.
 
     Returns:
-        by benchmark: ``format``, ``items``, ``prompts``, ``contaminated``, ``unparsable_rate``, ``coverage`` (both None
-        where no item is left), ``metrics`` (name to value, low, high), ``groups`` (name to the main metric's value and
-        its items) and ``bootstrap``; with ``confusion`` (direct: gold score by predicted score, a last column for
-        unparsable) or ``ties`` (pairwise: items that accuracy leaves out).
+        by benchmark: ``format``, ``mode``, ``items``, ``prompts``, ``contaminated``, ``answers``, ``unparsable_rate``
+        (of the answers), ``coverage`` (both None where no item is left), ``metrics`` (name to value, low, high),
+        ``groups`` (name to the main metric's value and its items) and ``bootstrap``; with ``confusion`` (direct: gold
+        score by predicted score, a last column for unparsable) or ``ties`` (pairwise: items that accuracy leaves out);
+        where pairs were judged by two direct grades, too, ``direct_for_pairwise`` (its accuracy, and ``gap``: that of
+        the pairwise verdicts less it, the paper's Table 13).
     """
     bootstrap = {"resamples": resamples, "confidence": confidence, "seed": seed}
     return {
@@ -33,15 +35,20 @@ def compute_metrics(verdicts: pl.DataFrame, resamples: int, confidence: float, s
 
 def _measure_benchmark(verdicts: pl.DataFrame, bootstrap: dict[str, Any]) -> dict[str, Any]:
     kind: Format = verdicts["format"][0]
-    clean = verdicts.filter(~pl.col("contaminated"))
-    parsed = clean["score" if kind == "direct" else "choice"].is_not_null()
-    coverage = float(parsed.sum() / clean.height) if clean.height else None
+    answers = verdicts.filter(~pl.col("contaminated") & (pl.col("method") == kind))
+    parsed = answers["score" if kind == "direct" else "choice"].is_not_null()
+    coverage = float(parsed.sum() / answers.height) if answers.height else None
+    everything = build_judged_items(verdicts)
+    judged = everything.filter(pl.col("method") == kind)
+    clean = judged.filter(~pl.col("contaminated"))
     columns, clusters = build_columns(clean), clean["prompt_id"].to_numpy()
     entry: dict[str, Any] = {
         "format": kind,
+        "mode": verdicts["mode"][0],
         "items": clean.height,
         "prompts": clean["prompt_id"].n_unique(),
-        "contaminated": verdicts.height - clean.height,
+        "contaminated": judged.height - clean.height,
+        "answers": answers.height,
         "unparsable_rate": None if coverage is None else 1 - coverage,
         "coverage": coverage,
         "metrics": {
@@ -52,10 +59,21 @@ def _measure_benchmark(verdicts: pl.DataFrame, bootstrap: dict[str, Any]) -> dic
         "bootstrap": bootstrap,
     }
     if kind == "direct":
-        entry["confusion"] = _count_confusion(clean)
-    else:
-        entry["ties"] = int((clean["gold_choice"] == "tie").sum())
-    return entry
+        return entry | {"confusion": _count_confusion(clean)}
+    entry["ties"] = int((clean["gold_choice"] == "tie").sum())
+    graded = everything.filter((pl.col("method") == "direct_for_pairwise") & ~pl.col("contaminated"))
+    return entry | ({"direct_for_pairwise": _measure_gap(clean, graded, bootstrap)} if graded.height else {})
+
+
+def _measure_gap(pairwise: pl.DataFrame, graded: pl.DataFrame, bootstrap: dict[str, Any]) -> dict[str, Any]:
+    accuracy = MEASURES["pairwise"][MAIN_MEASURE["pairwise"]]
+    columns = build_columns(graded)
+    clusters = graded["prompt_id"].to_numpy()
+    gap = {"correct": build_columns(pairwise)["correct"] - columns["correct"]}
+    return {
+        "accuracy": cluster_bootstrap(accuracy, columns, clusters, **bootstrap).to_json(),
+        "gap": cluster_bootstrap(accuracy, gap, clusters, **bootstrap).to_json(),
+    }
 
 
 def _measure_groups(clean: pl.DataFrame, format: Format) -> dict[str, Any]:
@@ -70,7 +88,10 @@ def _measure_groups(clean: pl.DataFrame, format: Format) -> dict[str, Any]:
 
 def _count_confusion(clean: pl.DataFrame) -> list[list[int]]:
     unparsable = SCORES[-1] + 1
+    gold = pl.coalesce(pl.col("graders").list.median(), "gold_score").round().cast(pl.Int64)
+    given = pl.col("score").round().cast(pl.Int64).fill_null(unparsable)
+    pairs = clean.select(gold=gold, given=given)
     table = np.zeros((len(SCORES), unparsable), dtype=int)
-    np.add.at(table, (clean["gold_score"].to_numpy() - 1, clean["score"].fill_null(unparsable).to_numpy() - 1), 1)
+    np.add.at(table, (pairs["gold"].to_numpy() - 1, pairs["given"].to_numpy() - 1), 1)
     counts: list[list[int]] = table.tolist()
     return counts

@@ -19,13 +19,17 @@ class JudgeModel(PythonModel):
 
     def load_context(self, context: Any) -> None:
         """Load the weights and the template that travels with them."""
+        from judgeforge.engines.protocol import Generation  # noqa: PLC0415
         from judgeforge.engines.transformers import TransformersEngine  # noqa: PLC0415 - torch takes seconds
 
         folder = Path(context.artifacts["judge"])
         base = context.artifacts.get("base")
         self._template = load_template(folder)
         self._engine = TransformersEngine(
-            folder, template=self._template, base_folder=Path(base) if base else None, **context.model_config
+            folder,
+            template=self._template,
+            base_folder=Path(base) if base else None,
+            **context.model_config | {"generation": Generation.model_validate(context.model_config["generation"])},
         )
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:

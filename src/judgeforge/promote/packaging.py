@@ -8,15 +8,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from judgeforge.engines.protocol import build_generation
 from judgeforge.params import EvaluateParams
 from judgeforge.promote.evidence import Evidence
 
 _MODEL_SCRIPT = Path(__file__).with_name("judge_model.py")
 _REQUIREMENTS = ("judgeforge", "torch", "transformers", "tokenizers", "safetensors", "peft", "pydantic", "pandas")
-_ENGINE_SETTINGS = {
-    *("batch_size", "max_new_tokens", "max_prompt_tokens", "temperature", "top_p", "repetition_penalty"),
-    *("seed", "dtype", "cpu_threads"),
-}
+_ENGINE_SETTINGS = {"batch_size", "dtype", "cpu_threads"}
 
 
 @contextlib.contextmanager
@@ -45,7 +43,10 @@ def log_model(evidence: Evidence, engine: EvaluateParams) -> str:
         artifacts=artifacts,
         signature=_build_signature(),
         pip_requirements=_pin_requirements(),
-        model_config=engine.model_dump(include=_ENGINE_SETTINGS),
+        model_config={
+            "generation": build_generation(engine).model_dump(),
+            **engine.model_dump(include=_ENGINE_SETTINGS),
+        },
     )
     return str(stored.model_uri)
 

@@ -1,8 +1,9 @@
-"""What is measured of a verdict table (one judge, one benchmark), and how a missing verdict counts.
+"""What is measured of judged items (one judge, one benchmark, one method), and how a missing verdict counts.
 
 Direct: a missing score takes the middle of the scale, which carries no information, in correlations and the mean error;
-it never agrees exactly. Pairwise: a missing choice is wrong; items whose gold is a tie are not counted. Measures named
-``..._parsed`` leave missing verdicts out: they tell a judge that cannot judge from one that cannot keep the format.
+it never agrees exactly. Pairwise: a missing choice is wrong; items whose gold is a tie are left out but where a measure
+says otherwise. Measures named ``..._parsed`` leave missing verdicts out: they tell a judge that cannot judge from one
+that cannot keep the format. docs/judging.md says what each figure means.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,22 +24,54 @@ CHANCE: Mapping[Format, float] = {"direct": 0.0, "pairwise": 0.5}
 """What the main measure is, on average, for verdicts drawn blindly."""
 
 
-def build_columns(verdicts: pl.DataFrame) -> dict[str, Vector]:
+def build_columns(judged: pl.DataFrame) -> dict[str, Vector]:
     """Build the columns that ``MEASURES`` read, one row an item; NaN where there is nothing to count.
 
     Args:
-        verdicts: rows of one judge and one benchmark (see ``judgeforge.verdicts.SCHEMA``).
+        judged: rows of one judge, benchmark and method (see ``judgeforge.statistics.judged.JUDGED_SCHEMA``).
     """
-    gold_choice = pl.when(pl.col("gold_choice") != "tie").then("gold_choice")
-    chosen = verdicts.select(
-        gold=pl.col("gold_score").cast(pl.Float64),
-        given=pl.col("score").cast(pl.Float64),
-        score=pl.col("score").fill_null(MIDDLE).cast(pl.Float64),
-        correct=pl.when(gold_choice.is_not_null()).then((pl.col("choice") == gold_choice).fill_null(False)),
-        correct_parsed=pl.col("choice") == gold_choice,
-        chose_a=pl.col("choice") == "A",
+    swapped = pl.col("judged_swapped").fill_null(False)
+    orders = [_credit("choice_given"), pl.when(swapped).then(_credit("choice_swapped"))]
+    if _is_paper(judged):
+        # Upstream counts equal grades as wrong where people saw a difference (eval/utils.py, commit dcfb442).
+        orders = [pl.when(pl.col("choice").is_not_null()).then(pl.col("choice") == pl.col("gold_choice"))]
+    decided = pl.col("gold_choice").ne("tie")
+    first_shown = [
+        (pl.col("choice_given") == "A").cast(pl.Float64),
+        pl.when(swapped).then((pl.col("choice_swapped") == "B").cast(pl.Float64)),
+    ]
+    both = pl.when(swapped & pl.col("choice_given").is_not_null() & pl.col("choice_swapped").is_not_null())
+    # The gold of exact agreement is a whole score: the graders' median, or the mean rounded.
+    whole = pl.coalesce(pl.col("graders").list.median(), "gold_score")
+    asked = 1 + swapped.cast(pl.Float64)
+    columns = judged.select(
+        gold=pl.col("gold_score"),
+        given=pl.col("score"),
+        score=pl.col("score").fill_null(MIDDLE),
+        agreed=pl.when(pl.col("gold_score").is_not_null()).then(
+            (pl.col("score").round() == whole.round()).fill_null(False)
+        ),
+        correct=pl.when(decided).then(pl.sum_horizontal(orders) / (1 if _is_paper(judged) else asked)),
+        correct_parsed=pl.when(decided).then(pl.mean_horizontal(orders)),
+        correct_with_ties=pl.when(pl.col("gold_choice").is_not_null()).then(
+            (pl.col("choice") == pl.col("gold_choice")).fill_null(False)
+        ),
+        correct_both=pl.when(decided & swapped).then((pl.col("choice") == pl.col("gold_choice")).fill_null(False)),
+        consistent=both.then(pl.col("choice_given") == pl.col("choice_swapped")),
+        bias=pl.mean_horizontal(first_shown) - 0.5,
     )
-    return {name: chosen[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in chosen.columns}
+    return {name: columns[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in columns.columns}
+
+
+def _is_paper(judged: pl.DataFrame) -> bool:
+    return bool((judged["mode"] == "paper").any())
+
+
+def _credit(column: str) -> pl.Expr:
+    """Give 1 for the better response, half for a tie, as a coin would get; null where there is no verdict."""
+    choice = pl.col(column)
+    credit = pl.when(choice == "tie").then(0.5).otherwise((choice == pl.col("gold_choice")).cast(pl.Float64))
+    return pl.when(choice.is_not_null()).then(credit)
 
 
 def _correlate(correlation: Callable[[Vector, Vector], float | None]) -> Statistic:
@@ -62,23 +95,22 @@ def _compute_mean_error(columns: Columns) -> float | None:
     return float(np.abs(columns["score"] - columns["gold"]).mean()) if columns["gold"].size else None
 
 
-def _compute_agreement(columns: Columns) -> float | None:
-    return float((columns["given"] == columns["gold"]).mean()) if columns["gold"].size else None
-
-
 MEASURES: Mapping[Format, Mapping[str, Statistic]] = {
     "direct": {
         "pearson": _correlate(compute_pearson),
         "spearman": _correlate(compute_spearman),
         "kendall": _correlate(compute_kendall),
         "mae": _compute_mean_error,
-        "exact_agreement": _compute_agreement,
+        "exact_agreement": _mean("agreed"),
         "pearson_parsed": _correlate_parsed,
     },
     "pairwise": {
         "accuracy": _mean("correct"),
+        "accuracy_both_orders": _mean("correct_both"),
+        "accuracy_with_ties": _mean("correct_with_ties"),
         "accuracy_parsed": _mean("correct_parsed"),
-        "chosen_a_rate": _mean("chose_a"),
+        "swap_consistency": _mean("consistent"),
+        "position_bias": _mean("bias"),
     },
 }
 """Name to statistic of ``build_columns``, by format."""

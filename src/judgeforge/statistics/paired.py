@@ -18,7 +18,7 @@ def compute_difference(
     Items that are contaminated for either judge are left out.
 
     Args:
-        first: verdicts of one judge on one benchmark.
+        first: judged items of one judge, on one benchmark by one method.
         second: verdicts of another on the same items, in any order.
         measure: a name in ``MEASURES`` of their format.
         resamples: of the prompt clusters.

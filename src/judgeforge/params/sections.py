@@ -1,29 +1,14 @@
-"""Types of params.yaml. Values live there alone: nothing here has a default, so a missing key fails by its name.
+"""Types of the sections of params.yaml, but for the evaluation's."""
 
-A stage loads its own section only, exactly what ``dvc.yaml`` lists for it.
-"""
+from typing import Annotated, Literal
 
-from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from pydantic import Field, model_validator
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from judgeforge.errors import InputError
-from judgeforge.files import read_text
+from judgeforge.params.section import Fraction, Positive, Section, Seed
 
 Judge = Literal["base", "form", "direct", "pairwise", "joint", "merged"]
 Reference = Literal["majority", "random", "longer"]
 TrainingFormat = Literal["direct", "pairwise", "joint", "form"]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-
-
-class Section(BaseModel):
-    """Base of all sections: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class MatrixParams(Section):
@@ -186,42 +171,6 @@ class MergeParams(Section):
     seed: Seed
 
 
-class EvaluateParams(Section):
-    """From a judge to verdicts and metrics.
-
-    Args:
-        benchmarks: names, in the order of the report.
-        benchmarks_folder: where the real benchmark files are; None: only embedded ones can be named.
-        max_prompts: evaluate on this many prompts a benchmark, drawn by seed (whole clusters). None: all.
-        seed: of subsets, A/B placement, sampling and bootstrap.
-        batch_size: conversations decoded together.
-        max_new_tokens: 1024 in the paper.
-        max_prompt_tokens: a longer prompt is not judged; it is counted as unparsable.
-        temperature: 0 is greedy; the paper samples at 1.0.
-        top_p: 0.9 in the paper.
-        repetition_penalty: 1.03 in the paper; 1 switches it off.
-        dtype: of weights and arithmetic.
-        cpu_threads: as in ``train``.
-        bootstrap_resamples: of the prompt clusters.
-        confidence: of the intervals.
-    """
-
-    benchmarks: tuple[str, ...] = Field(min_length=1)
-    benchmarks_folder: str | None
-    max_prompts: Positive | None
-    seed: Seed
-    batch_size: Positive
-    max_new_tokens: Positive
-    max_prompt_tokens: Positive
-    temperature: Annotated[float, Field(ge=0)]
-    top_p: Annotated[float, Field(gt=0, le=1)]
-    repetition_penalty: Annotated[float, Field(gt=0)]
-    dtype: Literal["bfloat16", "float32"]
-    cpu_threads: Positive | None
-    bootstrap_resamples: Positive
-    confidence: Annotated[float, Field(gt=0, lt=1)]
-
-
 class PromoteParams(Section):
     """Registry and gate.
 
@@ -238,79 +187,3 @@ class PromoteParams(Section):
     primary: tuple[str, ...] = Field(min_length=1)
     margin: Annotated[float, Field(ge=0)]
     max_unparsable_rate: Fraction
-
-
-class Params(Section):
-    """The whole of params.yaml."""
-
-    matrix: MatrixParams
-    base: BaseParams
-    prepare: PrepareParams
-    train: TrainParams
-    merge: MergeParams
-    evaluate: EvaluateParams
-    promote: PromoteParams
-
-
-SectionType = TypeVar("SectionType", bound=BaseModel)
-
-
-def load_params(path: Path = Path("params.yaml")) -> Params:
-    """Load and check the whole file.
-
-    Raises:
-        InputError: see ``load_section``.
-    """
-    return check_params(_read(path), str(path))
-
-
-def check_params(document: object, place: str) -> Params:
-    """Check a whole document, wherever it comes from.
-
-    Args:
-        document: what params.yaml holds.
-        place: how a fault names its origin.
-
-    Raises:
-        InputError: a missing, unknown or ill-typed key.
-    """
-    return _validate(Params, document, place)
-
-
-def load_section(name: str, kind: type[SectionType], path: Path = Path("params.yaml")) -> SectionType:
-    """Load one section of params.yaml.
-
-    Args:
-        name: the section's key.
-        kind: its type above.
-        path: the file.
-
-    Raises:
-        InputError: missing file or section, YAML that does not parse, a missing, unknown or ill-typed key.
-    """
-    document = _read(path)
-    if name not in document:
-        raise InputError(f"{path} has no section {name!r}.", "write a whole one with 'judgeforge recipe demo'.")
-    return _validate(kind, document[name], f"{path}: {name}")
-
-
-def _read(path: Path) -> dict[str, object]:
-    try:
-        document = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}.", "correct it.") from error
-    if not isinstance(document, dict):
-        raise InputError(f"{path} holds no mapping.", "write a new one with 'judgeforge recipe demo'.")
-    return document
-
-
-def _validate(kind: type[SectionType], value: object, place: str) -> SectionType:
-    try:
-        return kind.model_validate(value)
-    except ValidationError as error:
-        faults = []
-        for fault in error.errors():
-            key = ".".join(str(part) for part in fault["loc"]) or "(section)"
-            message = {"missing": "is missing", "extra_forbidden": "is unknown"}.get(fault["type"], fault["msg"])
-            faults.append(f"{key} {message}")
-        raise InputError(f"{place}: {'; '.join(faults)}.", "see the docstrings of judgeforge.params.") from error

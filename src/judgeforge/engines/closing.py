@@ -1,0 +1,97 @@
+"""Where a judge's text stands with regard to its verdict, token by token: when to stop, what a verdict's chances are.
+
+The probability of a verdict is that of its tokens (``4`` and `` 4``) at the place behind the marker, divided by the sum
+over all verdicts of the format: what the model spends on other tokens there is left out.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, get_args
+
+import torch
+
+from judgeforge.engines.decoding import Row
+from judgeforge.engines.protocol import Generation
+from judgeforge.grading.parsing import is_settled, parse_verdict
+from judgeforge.grading.records import SCORES, Choice, Format
+
+_TAIL_TOKENS = 16
+"""The marker and a verdict fit into so many tokens; only these are decoded at each step."""
+
+_BETWEEN = " \n\t*_(:\"'`"
+"""What may stand between marker and verdict."""
+
+VERDICTS: dict[Format, tuple[str, ...]] = {"direct": tuple(map(str, SCORES)), "pairwise": get_args(Choice)}
+"""What can be chosen, by format."""
+
+
+class Closing:
+    """The closing of one batch of answers.
+
+    Args:
+        tokenizer: the judge's.
+        marker: the template's result marker.
+        generation: how to decode.
+        formats: of each row, by its index.
+    """
+
+    def __init__(self, tokenizer: Any, marker: str, generation: Generation, formats: Callable[[int], Format]) -> None:
+        self._tokenizer, self._marker, self._generation, self._formats = tokenizer, marker, generation, formats
+        self._options = _find_options(tokenizer)
+        self._forced = tokenizer(f" {marker}", add_special_tokens=False)["input_ids"]
+
+    def watch(self, rows: Sequence[Row]) -> None:
+        """Mark rows as done: at the end of the turn, at the limit, and once their verdict is settled."""
+        tails = self._decode_tails(rows)
+        for row, tail in zip(rows, tails, strict=True):
+            ended = row.output[-1] == self._tokenizer.eos_token_id
+            limit = len(row.output) >= self._generation.max_new_tokens
+            chosen = self._generation.constrained and self._parses(row, tail)
+            row.done = ended or limit or chosen or is_settled(tail, self._marker)
+
+    def choose(self, row: Row, logits: torch.Tensor) -> torch.Tensor:
+        """Note the verdicts' probabilities where one is due; under a constraint, leave nothing else to choose."""
+        (tail,) = self._decode_tails([row])
+        options = self._options[self._formats(row.index)]
+        if not self._is_due(tail):
+            return self._force_marker(row, logits) if self._generation.constrained else logits
+        masses = {name: logits[tokens].logsumexp(0) for name, tokens in options.items()}
+        shares = torch.stack(list(masses.values())).softmax(0).tolist()
+        row.probabilities = dict(zip(masses, shares, strict=True))
+        if not self._generation.constrained:
+            return logits
+        allowed = torch.cat(list(options.values()))
+        masked = torch.full_like(logits, float("-inf"))
+        masked[allowed] = logits[allowed]
+        return masked
+
+    def _force_marker(self, row: Row, logits: torch.Tensor) -> torch.Tensor:
+        position = len(row.output) - (self._generation.max_new_tokens - len(self._forced) - 1)
+        if not 0 <= position < len(self._forced):
+            return logits
+        masked = torch.full_like(logits, float("-inf"))
+        masked[self._forced[position]] = 0
+        return masked
+
+    def _is_due(self, tail: str) -> bool:
+        _, found, closing = tail.rpartition(self._marker)
+        return bool(found) and not closing.strip(_BETWEEN)
+
+    def _parses(self, row: Row, tail: str) -> bool:
+        return parse_verdict(tail, self._formats(row.index), self._marker).parsed
+
+    def _decode_tails(self, rows: Sequence[Row]) -> list[str]:
+        tails: list[str] = self._tokenizer.batch_decode(
+            [row.output[-_TAIL_TOKENS:] for row in rows], skip_special_tokens=True
+        )
+        return tails
+
+
+def _find_options(tokenizer: Any) -> dict[Format, dict[str, torch.Tensor]]:
+    """Find every token that says a verdict and nothing else."""
+    texts = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
+    return {
+        format: {
+            name: torch.tensor([token for token, text in enumerate(texts) if text.strip(" ") == name]) for name in names
+        }
+        for format, names in VERDICTS.items()
+    }

@@ -1,0 +1,39 @@
+"""Types of params.yaml. Values live there alone: nothing here has a default, so a missing key fails by its name.
+
+A stage loads its own section only, exactly what ``dvc.yaml`` lists for it.
+"""
+
+from judgeforge.params.evaluation import EvaluateParams
+from judgeforge.params.loading import Params, check_params, load_params, load_section
+from judgeforge.params.sections import (
+    BaseParams,
+    EmbeddedParams,
+    Judge,
+    LoraParams,
+    MatrixParams,
+    MergeParams,
+    PrepareParams,
+    PromoteParams,
+    Reference,
+    TrainingFormat,
+    TrainParams,
+)
+
+__all__ = [
+    "BaseParams",
+    "EmbeddedParams",
+    "EvaluateParams",
+    "Judge",
+    "LoraParams",
+    "MatrixParams",
+    "MergeParams",
+    "Params",
+    "PrepareParams",
+    "PromoteParams",
+    "Reference",
+    "TrainParams",
+    "TrainingFormat",
+    "check_params",
+    "load_params",
+    "load_section",
+]
