@@ -3,25 +3,30 @@
 from pathlib import Path
 
 import pytest
+import torch
 
-from judgeforge.engines.protocol import Conversation
-from judgeforge.engines.transformers import TransformersEngine, _StopAfterVerdict
+from judgeforge.engines.closing import Closing
+from judgeforge.engines.decoding import Row
+from judgeforge.engines.protocol import Conversation, Generation
+from judgeforge.engines.transformers import TransformersEngine
 from judgeforge.errors import InputError
+from judgeforge.grading.parsing import parse_verdict
+from judgeforge.grading.rendering import render_chat
+
+GREEDY = {
+    "max_new_tokens": 8,
+    "max_prompt_tokens": 500,
+    "temperature": 0.0,
+    "top_p": 1.0,
+    "repetition_penalty": 1.0,
+    "seed": 1,
+}
 
 
-def build(folder: Path, template, **overrides) -> TransformersEngine:
-    options = {
-        "batch_size": 3,
-        "max_new_tokens": 8,
-        "max_prompt_tokens": 500,
-        "temperature": 0.0,
-        "top_p": 1.0,
-        "repetition_penalty": 1.0,
-        "seed": 1,
-        "dtype": "float32",
-        "cpu_threads": 1,
-    }
-    return TransformersEngine(folder, template=template, **(options | overrides))
+def build(folder: Path, template, *, batch_size: int = 3, base_folder=None, **decoding) -> TransformersEngine:
+    generation = Generation.model_validate(GREEDY | decoding)
+    options = {"batch_size": batch_size, "dtype": "float32", "cpu_threads": 1, "base_folder": base_folder}
+    return TransformersEngine(folder, template=template, generation=generation, **options)
 
 
 def ask(*lengths: int, format: str = "direct") -> list[Conversation]:
@@ -53,17 +58,45 @@ def test_each_conversation_is_answered_once_whatever_its_format_and_length(minia
     assert {index for index, completion in answers if completion.finish == "prompt_too_long"} == {0, 5}
 
 
-def test_a_batch_holds_one_format(miniature, template, monkeypatch):
-    batches = []
-    decode = TransformersEngine._decode
+@pytest.mark.parametrize("penalty", [1.0, 1.3])
+def test_rows_that_come_and_go_give_what_generate_gives(miniature, template, penalty):
+    """Many short and long prompts through few rows, against transformers' own greedy decoding one by one."""
+    engine = build(miniature, template, batch_size=4, max_new_tokens=24, repetition_penalty=penalty)
+    conversations = ask(*range(5, 120, 9)) + ask(7, 33, 90, format="pairwise")
+    found = dict(engine.complete(conversations))
+    lengths = set()
+    for index, conversation in enumerate(conversations):
+        text = render_chat(engine._tokenizer, list(conversation.messages))
+        ids = engine._tokenizer(text, add_special_tokens=False, return_tensors="pt")
+        options = {"do_sample": False, "max_new_tokens": 24, "repetition_penalty": penalty}
+        with torch.inference_mode():
+            output = engine._model.generate(**ids, **options, pad_token_id=engine._tokenizer.pad_token_id)
+        expected = engine._tokenizer.decode(output[0, ids["input_ids"].shape[1] :], skip_special_tokens=True)
+        assert found[index].text == expected
+        lengths.add(found[index].prompt_tokens)
+    assert len(lengths) > 8
+
+
+def test_a_sample_does_not_depend_on_its_neighbours(miniature, template):
+    options = {"temperature": 1.0, "max_new_tokens": 20}
+    conversations = ask(5, 80, 20, 40, 60)
+    together = dict(build(miniature, template, **options).complete(conversations))
+    for index, conversation in enumerate(conversations):
+        assert dict(build(miniature, template, **options).complete([conversation]))[0].text == together[index].text
+
+
+def test_samples_of_one_prompt_differ_and_are_read_once(miniature, template, monkeypatch):
+    engine = build(miniature, template, temperature=1.0, max_new_tokens=20)
+    (conversation,) = ask(30)
+    read = []
+    forward = engine._model.forward
     monkeypatch.setattr(
-        TransformersEngine,
-        "_decode",
-        lambda engine, prompts, kind: batches.append((kind, len(prompts))) or decode(engine, prompts, kind),
+        engine._model, "forward", lambda **inputs: read.append(inputs["input_ids"].shape) or forward(**inputs)
     )
-    engine = build(miniature, template, batch_size=3)
-    assert len(list(engine.complete(ask(5, 6, 7, 8) + ask(5, 6, 7, 8, format="pairwise")))) == 8
-    assert sorted(batches) == [("direct", 1), ("direct", 3), ("pairwise", 1), ("pairwise", 3)]
+    samples = [conversation.model_copy(update={"sample": number}) for number in range(3)]
+    texts = {completion.text for _, completion in engine.complete(samples)}
+    assert len(texts) == 3
+    assert [shape[0] for shape in read if shape[1] > 1] == [1]
 
 
 def test_sampling_is_repeatable_by_seed(miniature, template):
@@ -72,22 +105,59 @@ def test_sampling_is_repeatable_by_seed(miniature, template):
     assert texts[0] == texts[1] != texts[2]
 
 
-def test_a_row_stops_once_its_verdict_is_whole(miniature, template):
-    engine = build(miniature, template)
-    tokenizer = engine._tokenizer
-    texts = ["Good. [RESULT] 4", "Good. [RESULT] ", "[RESULT] A good", "Good. It has 4 x"]
-    width = max(len(tokenizer.encode(text)) for text in texts)
-    ids = tokenizer.pad({"input_ids": [tokenizer.encode(text) for text in texts]}, return_tensors="pt")["input_ids"]
-    stop = _StopAfterVerdict(tokenizer, "direct", template.result_marker, 0)
-    assert ids.shape[1] == width
-    assert stop(ids, None).tolist() == [True, False, False, False]
+def watch(engine: TransformersEngine, text: str, prompt: str = "x", **decoding) -> bool:
+    closing = Closing(
+        engine._tokenizer, engine._marker, Generation.model_validate(GREEDY | {"max_new_tokens": 99} | decoding), FORMAT
+    )
+    row = Row(0, engine._tokenizer.encode(prompt), torch.Generator(), output=engine._tokenizer.encode(text))
+    closing.watch([row])
+    return row.done
+
+
+def FORMAT(index: int) -> str:  # noqa: N802
+    return "direct"
+
+
+@pytest.mark.parametrize(
+    ("text", "done"),
+    [
+        ("Good. [RESULT] 4\n", True),
+        ("Good. [RESULT] 9\n", True),
+        ("Good. [RESULT] 4", False),
+        ("Good. [RESULT] ", False),
+        ("Good. It has 4\n", False),
+    ],
+)
+def test_a_row_stops_once_its_verdict_is_settled(miniature, template, text, done):
+    assert watch(build(miniature, template), text) is done
 
 
 def test_the_prompt_never_counts_as_a_verdict(miniature, template):
-    engine = build(miniature, template)
-    ids = engine._tokenizer("x [RESULT] 5", return_tensors="pt")["input_ids"]
-    stop = _StopAfterVerdict(engine._tokenizer, "direct", template.result_marker, ids.shape[1])
-    assert stop(ids, None).tolist() == [False]
+    assert not watch(build(miniature, template), "Good.", prompt="x [RESULT] 5\n")
+
+
+def test_the_verdicts_probabilities_are_those_of_the_models_logits(miniature, template):
+    engine = build(miniature, template, expectation=True, constrained=True, max_new_tokens=40)
+    (completion,) = dict(engine.complete(ask(30))).values()
+    assert completion.finish == "verdict"
+    text = completion.text
+    assert sum(completion.probabilities.values()) == pytest.approx(1)
+    assert list(completion.probabilities) == ["1", "2", "3", "4", "5"]
+    # Greedy under the constraint: the verdict is the most probable one.
+    score = parse_verdict(text, "direct", template.result_marker).score
+    assert max(completion.probabilities, key=completion.probabilities.get) == str(score)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.5])
+def test_under_the_constraint_nothing_is_unparsable(miniature, template, temperature):
+    """A random model never writes the marker by itself."""
+    engine = build(miniature, template, constrained=True, temperature=temperature, max_new_tokens=24)
+    conversations = ask(5, 40, 90) + ask(6, 41, 91, format="pairwise")
+    free = dict(build(miniature, template, max_new_tokens=24).complete(conversations))
+    assert {completion.finish for completion in free.values()} <= {"length", "end"}
+    for index, completion in engine.complete(conversations):
+        assert parse_verdict(completion.text, conversations[index].format, template.result_marker).parsed
+        assert completion.output_tokens <= 24
 
 
 def test_no_conversations_no_completions(miniature, template):

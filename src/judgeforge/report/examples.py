@@ -15,7 +15,8 @@ _KINDS = ("right", "wrong")
 def choose_examples(sources: Sources) -> list[dict[str, Any]]:
     """Choose for each benchmark one item that the subject judged right and one that it judged wrong, if there are any.
 
-    A direct verdict is right where it equals the gold score. Contaminated items and ties are left out.
+    A direct verdict is right where it rounds to the gold score as the graders' mean does; a pairwise one where it names
+    the better response in both orders. Contaminated items and ties are left out.
 
     Returns:
         by example: ``benchmark``, ``kind``, ``item``, ``gold`` and ``verdicts`` (``judge``, ``given``, ``right``,
@@ -46,11 +47,13 @@ def choose_examples(sources: Sources) -> list[dict[str, Any]]:
     return examples
 
 
-def _mark(verdicts: pl.DataFrame) -> pl.DataFrame:
+def _mark(judged: pl.DataFrame) -> pl.DataFrame:
     """Add ``gold`` and ``given`` as text, whichever the format, and whether they agree."""
-    return verdicts.with_columns(
-        gold=pl.coalesce(pl.col("gold_score").cast(pl.String), "gold_choice"),
-        given=pl.coalesce(pl.col("score").cast(pl.String), "choice"),
+    whole = pl.col("gold_score", "score").round().cast(pl.Int64).cast(pl.String)
+    named = judged.with_columns(whole.name.prefix("whole_"))
+    return named.with_columns(
+        gold=pl.coalesce("whole_gold_score", "gold_choice"),
+        given=pl.coalesce("whole_score", "choice"),
     ).with_columns(right=(pl.col("given") == pl.col("gold")).fill_null(False))
 
 
@@ -64,14 +67,14 @@ def _collect_verdicts(evaluations: Sequence[Evaluation], benchmark: str, item_id
     found = []
     for evaluation in evaluations:
         table = _mark(evaluation.select(benchmark).filter(pl.col("item_id") == item_id))
-        row = table.row(0, named=True)
+        row, answer = table.row(0, named=True), evaluation.find_answer(benchmark, item_id)
         found.append(
             {
                 "judge": evaluation.judge,
                 "is_reference": evaluation.is_reference,
                 "given": row["given"],
                 "right": row["right"],
-                "feedback": row["feedback"] or row["raw_text"],
+                "feedback": answer["feedback"] or answer["raw_text"],
             }
         )
     return found

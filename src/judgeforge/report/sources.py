@@ -10,6 +10,7 @@ from judgeforge.benchmarks import Benchmark, load_benchmark
 from judgeforge.errors import InputError
 from judgeforge.files import load_json, load_json_rows
 from judgeforge.params import MatrixParams, Reference
+from judgeforge.statistics import build_judged_items, select_main
 from judgeforge.verdicts import load_verdicts
 
 REFERENCES: tuple[str, ...] = get_args(Reference)
@@ -17,11 +18,12 @@ REFERENCES: tuple[str, ...] = get_args(Reference)
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One judge's metrics, by benchmark, and the verdicts they were computed from."""
+    """One judge's metrics, by benchmark, and the answers they were computed from, with one verdict an item."""
 
     judge: str
     metrics: dict[str, dict[str, Any]]
     verdicts: pl.DataFrame
+    judged: pl.DataFrame
     template: str | None
 
     @property
@@ -30,8 +32,13 @@ class Evaluation:
         return self.judge in REFERENCES
 
     def select(self, benchmark: str) -> pl.DataFrame:
-        """Return the verdicts on one benchmark."""
-        return self.verdicts.filter(pl.col("benchmark") == benchmark)
+        """Return the judged items of one benchmark."""
+        return self.judged.filter(pl.col("benchmark") == benchmark)
+
+    def find_answer(self, benchmark: str, item_id: str) -> dict[str, Any]:
+        """Return the first answer to an item."""
+        chosen = (pl.col("benchmark") == benchmark) & (pl.col("item_id") == item_id)
+        return self.verdicts.filter(chosen & (pl.col("method") == pl.col("format"))).row(0, named=True)
 
 
 @dataclass(frozen=True)
@@ -111,5 +118,6 @@ def _load_evaluation(folder: Path, name: str) -> Evaluation:
         judge=name,
         metrics={benchmark: found[benchmark] for benchmark in order},
         verdicts=verdicts,
+        judged=select_main(build_judged_items(verdicts)),
         template=template["name"] if template else None,
     )

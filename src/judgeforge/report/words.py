@@ -34,10 +34,20 @@ MEASURE_TITLES: Mapping[str, str] = {
     "pearson_parsed": "Pearson, parsed only",
     "accuracy": "Accuracy",
     "accuracy_parsed": "Accuracy, parsed only",
-    "chosen_a_rate": "Chose A",
+    "accuracy_both_orders": "Right in both orders",
+    "accuracy_with_ties": "Accuracy with ties",
+    "swap_consistency": "Same in both orders",
+    "position_bias": "Leaning to the first",
 }
 
-_SHARES = {"accuracy", "accuracy_parsed", "exact_agreement", "chosen_a_rate"}
+_SHARES = {
+    "accuracy",
+    "accuracy_parsed",
+    "exact_agreement",
+    "accuracy_both_orders",
+    "accuracy_with_ties",
+    "swap_consistency",
+}
 _MOSTLY = 0.5
 
 

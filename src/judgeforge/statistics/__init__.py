@@ -1,7 +1,7 @@
 """Statistics of verdicts, below the stages: correlations, measures of a verdict table, cluster-bootstrap intervals."""
 
 from judgeforge.statistics.bootstrap import Interval, cluster_bootstrap
-from judgeforge.statistics.judged import JUDGED_SCHEMA, build_judged_items
+from judgeforge.statistics.judged import JUDGED_SCHEMA, build_judged_items, select_main
 from judgeforge.statistics.measures import CHANCE, MAIN_MEASURE, MEASURES, build_columns
 from judgeforge.statistics.paired import compute_difference
 
@@ -15,4 +15,5 @@ __all__ = [
     "build_judged_items",
     "cluster_bootstrap",
     "compute_difference",
+    "select_main",
 ]

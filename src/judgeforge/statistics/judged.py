@@ -59,6 +59,11 @@ def build_judged_items(verdicts: pl.DataFrame) -> pl.DataFrame:
     ).select(pl.col(name).cast(kind) for name, kind in JUDGED_SCHEMA.items())
 
 
+def select_main(judged: pl.DataFrame) -> pl.DataFrame:
+    """Keep what was judged in the benchmark's own format."""
+    return judged.filter(pl.col("method") == pl.col("format"))
+
+
 def _join_direct(answers: pl.DataFrame) -> pl.DataFrame:
     rows = answers.filter(pl.col("method") == "direct").sort("sample", maintain_order=True)
     return rows.group_by(_KEYS).agg(score=pl.col("grade").mean(), scores=pl.col("score"))

@@ -42,7 +42,7 @@ def test_another_prompt_is_refused_by_its_place(text: str) -> None:
         parse_prompt(text, has_reference=True, place="row 9")
 
 
-def test_direct_rows_take_the_median_and_cluster_by_idx() -> None:
+def test_direct_rows_take_the_mean_of_the_graders_and_cluster_by_idx() -> None:
     rows = [
         {
             "idx": 81,
@@ -54,7 +54,8 @@ def test_direct_rows_take_the_median_and_cluster_by_idx() -> None:
         for source, scores in (("one", [5, 2, 4]), ("two", [1, 1, 5]))
     ]
     first, second = build_direct_items("mt_bench", rows)
-    assert (first.gold, second.gold, first.group) == (4, 1, "writing")
+    assert (first.gold, second.gold, first.group) == (pytest.approx(11 / 3), pytest.approx(7 / 3), "writing")
+    assert (first.graders, second.graders) == ((5, 2, 4), (1, 1, 5))
     assert first.item.prompt_id == second.item.prompt_id == "mt_bench-81"
     assert first.item.item_id == "mt_bench-81-one"
 

@@ -112,7 +112,7 @@ def test_one_item_is_graded_with_the_settings_of_its_evaluation(workplace: Path)
     assert "score 4 of 5" in shown.stdout
     assert "No. 0." in shown.stdout
     evaluate = yaml.safe_load((workplace / "params.yaml").read_text())["evaluate"]
-    assert Engine.settings["max_new_tokens"] == evaluate["max_new_tokens"]
+    assert Engine.settings["generation"].max_new_tokens == evaluate["max_new_tokens"]
     assert Engine.settings["model"] == Path("judge")
 
 

@@ -1,16 +1,17 @@
-"""The journal: what was judged before a kill is not judged again, and a torn line costs one item only."""
+"""The journal: what was answered before a kill is not asked again, and a torn line costs one answer only."""
 
 from collections.abc import Iterator, Sequence
 
 import pytest
 
 from judgeforge.engines.protocol import Completion, Conversation
-from judgeforge.evaluate.journal import Journal
-from judgeforge.evaluate.judging import compute_journal_key, judge
+from judgeforge.evaluate.journal import Journal, compute_question_key
+from judgeforge.evaluate.judging import judge
+from judgeforge.evaluate.run import compute_journal_key
 
 
-def conversation(number: int) -> Conversation:
-    return Conversation(format="direct", messages=({"role": "user", "content": str(number)},))
+def conversation(number: int, sample: int = 0) -> Conversation:
+    return Conversation(format="direct", messages=({"role": "user", "content": str(number)},), sample=sample)
 
 
 def completion(text: str) -> Completion:
@@ -43,38 +44,53 @@ def test_a_killed_evaluation_goes_on_where_it_stopped(tmp_path, limit):
     assert len(second.asked) == 40 - limit
 
 
+def test_equal_questions_are_asked_once_and_samples_are_different_questions(tmp_path):
+    engine = CountingEngine()
+    conversations = [conversation(1), conversation(2), conversation(1), conversation(1, sample=1)]
+    texts = [each.text for each in judge(engine, conversations, Journal(tmp_path, "key"), "test")]
+    assert texts == ["1", "2", "1", "1"]
+    assert sorted(engine.asked) == ["1", "1", "2"]
+
+
+def test_a_run_with_other_questions_finds_those_it_shares(tmp_path):
+    judge(CountingEngine(), [conversation(1), conversation(2)], Journal(tmp_path, "key"), "test")
+    engine = CountingEngine()
+    judge(engine, [conversation(3), conversation(2)], Journal(tmp_path, "key"), "test")
+    assert engine.asked == ["3"]
+
+
 def test_a_torn_last_line_is_dropped_and_the_next_one_stands_whole(tmp_path):
     journal = Journal(tmp_path, "key")
-    journal.append([(0, completion("zero")), (1, completion("one"))])
+    journal.append([("0", completion("zero")), ("1", completion("one"))])
     path = tmp_path / "key.jsonl"
     path.write_bytes(path.read_bytes()[:-9])
-    conversations = [conversation(number) for number in range(3)]
-    assert list(journal.load(conversations)) == [0]
-    journal.append([(2, completion("two"))])
-    assert {index: each.text for index, each in journal.load(conversations).items()} == {0: "zero", 2: "two"}
+    assert list(journal.load()) == ["0"]
+    journal.append([("2", completion("two"))])
+    assert {key: each.text for key, each in journal.load().items()} == {"0": "zero", "2": "two"}
 
 
-def test_garbage_lines_and_foreign_indices_are_passed_over(tmp_path):
+def test_garbage_lines_are_passed_over(tmp_path):
     journal = Journal(tmp_path, "key")
-    (tmp_path / "key.jsonl").write_bytes(b'\xff\xfe\n{"index": 0}\n[]\nnull\n')
-    journal.append([(7, completion("beyond")), (1, completion("one"))])
-    assert list(journal.load([conversation(0), conversation(1)])) == [1]
+    (tmp_path / "key.jsonl").write_bytes(b'\xff\xfe\n{"question": "a"}\n[]\nnull\n{"index": 0}\n')
+    journal.append([("b", completion("one"))])
+    assert list(journal.load()) == ["b"]
 
 
 def test_another_key_is_another_journal_and_discard_clears_all(tmp_path):
-    Journal(tmp_path, "old").append([(0, completion("stale"))])
+    Journal(tmp_path, "old").append([("0", completion("stale"))])
     journal = Journal(tmp_path, "new")
-    assert journal.load([conversation(0)]) == {}
-    journal.append([(0, completion("fresh"))])
+    assert journal.load() == {}
+    journal.append([("0", completion("fresh"))])
     journal.discard()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_key_follows_weights_parameters_and_prompts(tmp_path):
+def test_the_key_follows_weights_and_decoding_and_the_question_its_own_words(tmp_path):
     (tmp_path / "weights").write_bytes(b"1")
-    key = compute_journal_key(tmp_path, {"seed": 1}, [conversation(0)])
-    assert compute_journal_key(tmp_path, {"seed": 1}, [conversation(0)]) == key
-    assert compute_journal_key(tmp_path, {"seed": 2}, [conversation(0)]) != key
-    assert compute_journal_key(tmp_path, {"seed": 1}, [conversation(1)]) != key
+    key = compute_journal_key(tmp_path, {"seed": 1})
+    assert compute_journal_key(tmp_path, {"seed": 1}) == key
+    assert compute_journal_key(tmp_path, {"seed": 2}) != key
     (tmp_path / "weights").write_bytes(b"2")
-    assert compute_journal_key(tmp_path, {"seed": 1}, [conversation(0)]) != key
+    assert compute_journal_key(tmp_path, {"seed": 1}) != key
+    keys = {compute_question_key(each) for each in (conversation(0), conversation(1), conversation(0, sample=1))}
+    assert len(keys) == 3

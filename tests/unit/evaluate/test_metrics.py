@@ -12,17 +12,21 @@ OPTIONS = {"resamples": 200, "confidence": 0.95, "seed": 1}
 def build_table(rows: list[dict]) -> pl.DataFrame:
     defaults = {"judge": "merged", "group": "facts", "contaminated": False, "feedback": "", "raw_text": ""}
     defaults |= {"gold_score": None, "gold_choice": None, "score": None, "choice": None, "finish": "verdict"}
-    defaults |= {"prompt_tokens": 1, "output_tokens": 1}
+    defaults |= {"prompt_tokens": 1, "output_tokens": 1, "mode": "clean", "sample": 0, "graders": []}
+    defaults |= {"expected_score": None, "lengths": [2, 3]}
     numbered = [{"item_id": f"i{index}", "prompt_id": f"p{index}", **row} for index, row in enumerate(rows)]
     return pl.DataFrame([defaults | row for row in numbered], schema=SCHEMA)
 
 
 def direct(gold: int, score: int | None, **more) -> dict:
-    return {"benchmark": "grades", "format": "direct", "gold_score": gold, "score": score, **more}
+    fixed = {"benchmark": "grades", "format": "direct", "method": "direct", "order": ""}
+    return fixed | {"gold_score": gold, "score": score, **more}
 
 
 def pairwise(gold: str, choice: str | None, **more) -> dict:
-    return {"benchmark": "pairs", "format": "pairwise", "gold_choice": gold, "choice": choice, **more}
+    """One order only, as if it were all that was asked."""
+    fixed = {"benchmark": "pairs", "format": "pairwise", "method": "pairwise", "order": "given"}
+    return fixed | {"gold_choice": gold, "choice": choice, **more}
 
 
 def test_direct_counts_a_missing_score_as_the_middle() -> None:
@@ -63,7 +67,15 @@ def test_pairwise_counts_a_missing_choice_as_wrong_and_leaves_ties_out() -> None
     rows = [pairwise("A", "A"), pairwise("B", "A"), pairwise("B", "B"), pairwise("A", None), pairwise("tie", "A")]
     entry = compute_metrics(build_table(rows), **OPTIONS)["pairs"]
     values = {name: metric["value"] for name, metric in entry["metrics"].items()}
-    assert values == pytest.approx({"accuracy": 2 / 4, "accuracy_parsed": 2 / 3, "chosen_a_rate": 3 / 4})
+    assert values.pop("accuracy_both_orders") is None and values.pop("swap_consistency") is None
+    # With ties, five items: the tie was called A, and one verdict is missing. A was shown first: 3 of 4 times chosen.
+    expected = {
+        "accuracy": 2 / 4,
+        "accuracy_parsed": 2 / 3,
+        "accuracy_with_ties": 2 / 5,
+        "position_bias": 3 / 4 - 1 / 2,
+    }
+    assert values == pytest.approx(expected)
     assert (entry["ties"], entry["items"], entry["unparsable_rate"]) == (1, 5, pytest.approx(0.2))
 
 

@@ -51,15 +51,25 @@ def answer(judge: str, entry: BenchmarkItem) -> int | str | None:
 
 
 def write_judge(folder: Path, judge: str, contaminated: frozenset[str] = frozenset()) -> None:
+    """Every judge but ``base`` and ``majority`` holds to its choice in the other order; those say the same letter."""
     rows = []
-    for format in ("direct", "pairwise"):
+    for format, order in (("direct", ""), ("pairwise", "given"), ("pairwise", "swapped")):
         for entry in build_items(format):
             given, direct = answer(judge, entry), format == "direct"
+            if order == "swapped" and given is not None and judge not in ("base", "majority"):
+                given = {"A": "B", "B": "A"}[given]
             rows.append(
                 VerdictRow(
                     judge=judge,
+                    mode="clean",
                     benchmark=f"embedded_{format}",
                     format=format,
+                    method=format,
+                    order=order,
+                    sample=0,
+                    graders=(),
+                    expected_score=None,
+                    lengths=(9,) if direct else (8, 9),
                     item_id=entry.item.item_id,
                     prompt_id=entry.item.prompt_id,
                     group=entry.group,

@@ -3,21 +3,21 @@ import polars as pl
 import pytest
 
 from judgeforge.errors import InputError
-from judgeforge.statistics import compute_difference
-from judgeforge.verdicts import SCHEMA
+from judgeforge.statistics import JUDGED_SCHEMA, compute_difference
 
 OPTIONS = {"resamples": 300, "confidence": 0.95, "seed": 1}
 
 
 def build_table(judge: str, choices: list[str | None], contaminated: set[int] = frozenset()) -> pl.DataFrame:
-    empty = dict.fromkeys(SCHEMA)
+    empty = dict.fromkeys(JUDGED_SCHEMA) | {"mode": "clean"}
     rows = [
         empty
-        | {"judge": judge, "benchmark": "pairs", "format": "pairwise", "gold_choice": "A", "choice": choice}
+        | {"judge": judge, "benchmark": "pairs", "format": "pairwise", "gold_choice": "A"}
+        | {"choice": choice, "choice_given": choice, "judged_swapped": False}
         | {"item_id": f"i{index:03}", "prompt_id": f"p{index // 2}", "contaminated": index in contaminated}
         for index, choice in enumerate(choices)
     ]
-    return pl.DataFrame(rows, schema=SCHEMA)
+    return pl.DataFrame(rows, schema=JUDGED_SCHEMA)
 
 
 def test_the_difference_is_of_the_same_items_in_any_order() -> None:
