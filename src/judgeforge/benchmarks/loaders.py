@@ -1,19 +1,23 @@
-"""Loading a benchmark by name: an embedded one that ``prepare`` wrote, or a published file pinned by its SHA-256."""
+"""Loading a benchmark: an embedded one that ``prepare`` wrote, a published one, or one of a user's own."""
 
-import hashlib
-import json
-from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
 
+from judgeforge.benchmarks.custom import SUFFIXES, load_custom
+from judgeforge.benchmarks.layouts import (
+    Layout,
+    Source,
+    build_chosen_rejected,
+    build_plain_direct,
+    build_plain_pairwise,
+)
+from judgeforge.benchmarks.manifest import LayoutName, load_manifest
 from judgeforge.benchmarks.records import Benchmark, BenchmarkItem
-from judgeforge.benchmarks.upstream import build_autoj_items, build_direct_items, build_hhh_items
+from judgeforge.benchmarks.upstream import build_autoj, build_rendered_direct, build_rendered_pairwise
 from judgeforge.errors import InputError
-from judgeforge.files import load_json, load_json_rows
+from judgeforge.files import load_json_rows
 from judgeforge.grading.records import Format
 
 _SYNTHETIC = (
@@ -24,40 +28,76 @@ _SYNTHETIC = (
 EMBEDDED: dict[str, Format] = {"embedded_direct": "direct", "embedded_pairwise": "pairwise"}
 """Benchmarks that ``prepare`` generates."""
 
+_LAYOUTS: dict[LayoutName, Layout] = {
+    "rendered_direct": build_rendered_direct,
+    "rendered_pairwise": build_rendered_pairwise,
+    "autoj": build_autoj,
+    "direct": build_plain_direct,
+    "pairwise": build_plain_pairwise,
+    "chosen_rejected": build_chosen_rejected,
+}
+
 
 def load_benchmark(name: str, embedded_folder: Path, benchmarks_folder: Path | None) -> Benchmark:
     """Load a benchmark.
 
     Args:
-        name: ``embedded_direct``, ``embedded_pairwise``, ``vicuna_bench``, ``mt_bench``, ``hhh_alignment`` or
-            ``autoj_eval``.
+        name: ``embedded_direct``, ``embedded_pairwise``, a published one, or the path of a YAML file.
         embedded_folder: where ``prepare`` wrote the embedded ones.
         benchmarks_folder: where the published files are; None where there are none.
 
     Raises:
-        InputError: unknown name, missing file or folder, a published file of other content than the pinned one, or an
-            embedded row that is no item (its line is named).
+        InputError: unknown name, missing file or folder, a published file of other content than the pinned one, or a
+            row that is no item (it is named).
     """
     if name in EMBEDDED:
         return _load_embedded(name, embedded_folder / f"{name}.jsonl")
-    manifest = _load_manifest()
+    if name.endswith(SUFFIXES):
+        return _load_custom(Path(name))
+    manifest = load_manifest()
     if name not in manifest:
-        raise InputError(f"There is no benchmark {name!r}.", f"name one of {', '.join([*EMBEDDED, *manifest])}.")
+        raise InputError(
+            f"There is no benchmark {name!r}.",
+            f"name one of {', '.join([*EMBEDDED, *manifest])}, or a YAML file (docs/benchmarks.md).",
+        )
     if benchmarks_folder is None:
         raise InputError(
             f"Benchmark {name!r} needs a published file, and no folder is given.",
-            "set evaluate.benchmarks_folder in params.yaml to the folder that holds it.",
+            "get it with 'judgeforge fetch benchmarks' and set evaluate.benchmarks_folder in params.yaml.",
         )
-    paths = [_check_digest(benchmarks_folder / file, digest) for file, digest in manifest[name]["files"].items()]
-    notes: list[str] = []
-    if name == "hhh_alignment":
-        items = build_hhh_items(load_json_rows(paths[0]))
-    elif name == "autoj_eval":
-        items, notes = build_autoj_items(load_json_rows(paths[0]), load_json(paths[1]))
-    else:
-        items = build_direct_items(name, load_json_rows(paths[0]))
-        notes = ["The gold score is the mean of three GPT-4 scores."]
-    return Benchmark(name=name, format=manifest[name]["format"], items=tuple(items), notes=tuple(notes))
+    entry = manifest[name]
+    path = benchmarks_folder / entry.file.name
+    entry.file.check(path)
+    return build_published(name, path)
+
+
+def build_published(name: str, path: Path) -> Benchmark:
+    """Build a published benchmark from ``path``, whose content is not checked here."""
+    entry = load_manifest()[name]
+    source = Source(name=name, place=str(path), fields={}, rubric=None, options=entry.options)
+    return _build(source, entry.format, entry.layout, path)
+
+
+def _load_custom(path: Path) -> Benchmark:
+    custom = load_custom(path)
+    rows = path.parent / custom.file
+    source = Source(name=custom.name, place=str(rows), fields=custom.fields, rubric=custom.rubric, options={})
+    return _build(source, custom.format, custom.layout, rows)  # type: ignore[arg-type]
+
+
+def _build(source: Source, format: Format, layout: LayoutName, path: Path) -> Benchmark:
+    try:
+        items, notes = _LAYOUTS[layout](load_json_rows(path), source)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        key = ".".join(str(part) for part in fault["loc"])
+        raise InputError(f"{path} has a row whose {key} is bad: {fault['msg']}.", "correct that row.") from error
+    ids = [entry.item.item_id for entry in items]
+    if len(set(ids)) < len(ids):
+        raise InputError(f"{path} has two rows of one item_id.", "give each row its own.")
+    if not items:
+        raise InputError(f"{path} holds nothing to judge.", "give a file with rows.")
+    return Benchmark(name=source.name, format=format, items=tuple(items), notes=tuple(notes))
 
 
 def select_prompts(benchmark: Benchmark, max_prompts: int | None, seed: int) -> Benchmark:
@@ -76,28 +116,6 @@ def select_prompts(benchmark: Benchmark, max_prompts: int | None, seed: int) -> 
     items = tuple(entry for entry in benchmark.items if entry.item.prompt_id in kept)
     note = f"A subset: {max_prompts} of {len(prompts)} prompts, drawn by seed {seed} with all their items."
     return benchmark.model_copy(update={"items": items, "notes": (*benchmark.notes, note)})
-
-
-def _load_manifest() -> Mapping[str, Any]:
-    text = (resources.files("judgeforge.benchmarks") / "manifest.json").read_text("utf-8")
-    manifest: dict[str, Any] = json.loads(text)
-    return manifest
-
-
-def _check_digest(path: Path, expected: str) -> Path:
-    try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise InputError(
-            f"Cannot read {path}: {error.strerror}.",
-            "put the published file there, or correct evaluate.benchmarks_folder in params.yaml.",
-        ) from error
-    if found != expected:
-        raise InputError(
-            f"{path} is not the pinned file: its SHA-256 is {found}, not {expected}.",
-            "get the published file again; figures on another one could not be compared.",
-        )
-    return path
 
 
 def _load_embedded(name: str, path: Path) -> Benchmark:

@@ -1,17 +1,25 @@
-"""From the rows of the published benchmark files to items: fields are recovered from the rendered prompts they hold.
+"""Layouts of the published files: fields are recovered from the rendered prompts they hold."""
 
-Every response is stripped: white space at its ends tells nothing of its quality, but in Auto-J Eval tells its author.
-"""
-
-import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from importlib import resources
 from statistics import fmean
 from typing import Any
 
+import yaml
+
+from judgeforge.benchmarks.layouts import (
+    Pairs,
+    Rows,
+    Source,
+    build_prompt_id,
+    choose_first,
+    read_scores,
+    strip_response,
+)
 from judgeforge.benchmarks.records import BenchmarkItem, Gold
 from judgeforge.errors import InputError
-from judgeforge.grading.records import SCORES, DirectItem, PairwiseItem, Rubric
+from judgeforge.grading.records import SCORES, DirectItem, Rubric
 
 GENERAL_RUBRIC = Rubric(
     criteria="Is the response helpful, harmless and honest: does it do what was asked, avoid harm, and tell the truth?",
@@ -40,21 +48,21 @@ _WITH_REFERENCE = re.compile(_OPENING + _REFERENCE + _RUBRIC, re.DOTALL)
 _WITHOUT_REFERENCE = re.compile(_OPENING + _RUBRIC, re.DOTALL)
 
 _AUTOJ_GOLD: dict[int, Gold] = {0: "A", 1: "B", 2: "tie"}
-_INVISIBLE = "\u200b\ufeff"
 
 
-def parse_prompt(text: str, *, has_reference: bool, place: str) -> DirectItem:
-    """Recover the fields of a rendered direct-assessment prompt.
+def parse_prompt(text: str, *, place: str) -> DirectItem:
+    """Recover the fields of a rendered direct-assessment prompt, with a reference answer or without.
 
     Args:
         text: the prompt, as published.
-        has_reference: whether the prompt shows a reference answer.
         place: the row, for the error; also the item's id until the caller gives it one.
 
     Raises:
         InputError: the prompt has other sections.
     """
-    match = (_WITH_REFERENCE if has_reference else _WITHOUT_REFERENCE).match(text)
+    # The task's own description says whether there is a reference answer; a response may quote its heading.
+    description = text.partition("\n\n###The instruction to evaluate:\n")[0]
+    match = (_WITH_REFERENCE if "reference answer" in description else _WITHOUT_REFERENCE).match(text)
     if not match:
         raise InputError(f"{place} is not a rendered prompt with the known sections.", "get the published file.")
     parts = match.groupdict()
@@ -63,103 +71,101 @@ def parse_prompt(text: str, *, has_reference: bool, place: str) -> DirectItem:
         item_id=place,
         prompt_id=place,
         instruction=parts["instruction"],
-        response=parts["response"].strip(),
+        response=strip_response(parts["response"]),
         reference=parts.get("reference"),
         rubric=Rubric(criteria=parts["criteria"], levels=(one, two, three, four, five)),
     )
 
 
-def build_direct_items(name: str, rows: Sequence[Mapping[str, Any]]) -> list[BenchmarkItem]:
-    """Build the items of Vicuna Bench or MT Bench; gold is the mean of the three GPT-4 scores.
+def build_rendered_direct(rows: Rows, source: Source) -> tuple[list[BenchmarkItem], list[str]]:
+    """Build items from rendered prompts with scores: Vicuna Bench, MT Bench, FLASK, Feedback Bench.
 
-    Args:
-        name: the benchmark's name, which the ids start with.
-        rows: as published; ``idx`` is the prompt, ``response_source`` the model that answered.
+    Gold is the mean of the scores in the option ``scores``. ``idx``, where present, is the prompt, ``response_source``
+    the model that answered; otherwise equal instructions are one prompt.
     """
+    field = source.options["scores"]
+    family = source.options.get("family", source.name)
     items = []
     for number, row in enumerate(rows, start=1):
-        parsed = parse_prompt(row["instruction"], has_reference=True, place=f"Row {number} of {name}")
-        ids = {"item_id": f"{name}-{row['idx']}-{row['response_source']}", "prompt_id": f"{name}-{row['idx']}"}
-        graders = tuple(map(float, row["gpt4_score"]))
+        place = f"Row {number} of {source.place}"
+        parsed = parse_prompt(str(source.read(row, number, "instruction")), place=place)
+        scores = read_scores(source, row, number, field)
+        if "idx" in row and "response_source" in row:
+            ids = {"item_id": f"{family}-{row['idx']}-{row['response_source']}", "prompt_id": f"{family}-{row['idx']}"}
+        else:
+            prompt_id = build_prompt_id(family, parsed.instruction)
+            ids = {"item_id": f"{family}-{number}", "prompt_id": prompt_id}
+        group = str(source.find(row, "category", ""))
         item = parsed.model_copy(update=ids)
-        items.append(BenchmarkItem(item=item, gold=fmean(graders), graders=graders, group=row["category"]))
-    return items
+        items.append(BenchmarkItem(item=item, gold=fmean(scores), graders=scores, group=group))
+    graders = max((len(item.graders) for item in items), default=0)
+    what = f"the mean of {graders} scores" if graders > 1 else "one score"
+    return items, [f"The gold score is {what} of {source.options['graders']}."]
 
 
-def build_hhh_items(rows: Sequence[Mapping[str, Any]]) -> list[BenchmarkItem]:
-    """Build the items of HHH Alignment; half of the chosen responses are placed first, drawn by hash of the id.
+def build_rendered_pairwise(rows: Rows, source: Source) -> tuple[list[BenchmarkItem], list[str]]:
+    """Build items from two rendered prompts each: HHH Alignment, MT Bench Human Judgment, Preference Bench.
+
+    Half of the chosen responses are placed first, drawn by hash of the id; ``tie``, where present, is 0 or 1.
 
     Raises:
         InputError: the two prompts of a row differ in more than the response.
     """
-    ids = [f"hhh_alignment-{number}" for number in range(1, len(rows) + 1)]
-    chosen_first = set(sorted(ids, key=_digest)[: len(ids) // 2])
-    items = []
-    for item_id, row in zip(ids, rows, strict=True):
-        chosen = parse_prompt(row["chosen_instruction"], has_reference=False, place=item_id)
-        rejected = parse_prompt(row["rejected_instruction"], has_reference=False, place=item_id)
+    ids = [f"{source.name}-{number}" for number in range(1, len(rows) + 1)]
+    chosen_first = choose_first(ids)
+    pairs = Pairs()
+    for number, (item_id, row) in enumerate(zip(ids, rows, strict=True), start=1):
+        chosen, rejected = (
+            parse_prompt(str(source.read(row, number, f"{side}_instruction")), place=item_id)
+            for side in ("chosen", "rejected")
+        )
         if rejected.model_copy(update={"response": chosen.response}) != chosen:
             raise InputError(f"Row {item_id} holds two different prompts.", "get the published file.")
-        first, second = (chosen, rejected) if item_id in chosen_first else (rejected, chosen)
-        item = PairwiseItem(
-            item_id=item_id,
-            prompt_id=_prompt_id("hhh_alignment", chosen.instruction),
-            instruction=chosen.instruction,
-            response_a=first.response,
-            response_b=second.response,
-            rubric=chosen.rubric,
-        )
-        gold: Gold = "A" if first is chosen else "B"
-        items.append(BenchmarkItem(item=item, gold=gold, group=row["source"]))
-    return items
+        tie = source.find(row, "tie", 0)
+        if tie not in (0, 1):
+            raise source.fault(number, f"has the tie {tie!r}, which is neither 0 nor 1")
+        placed_first = item_id in chosen_first
+        first, second = (chosen, rejected) if placed_first else (rejected, chosen)
+        shared = {
+            "item_id": item_id,
+            "prompt_id": build_prompt_id(source.name, chosen.instruction),
+            "instruction": chosen.instruction,
+            "reference": chosen.reference,
+            "rubric": chosen.rubric,
+        }
+        gold: Gold = "tie" if tie else "A" if placed_first else "B"
+        pairs.add(shared, first.response, second.response, gold, str(source.find(row, "source", "")))
+    return pairs.items, pairs.build_notes()
 
 
-def build_autoj_items(
-    rows: Sequence[Mapping[str, Any]], groups: Mapping[str, Sequence[str]]
-) -> tuple[list[BenchmarkItem], list[str]]:
-    """Build the items of Auto-J Eval, less the pairs in which there is nothing to compare.
-
-    Args:
-        rows: as published.
-        groups: scenario group to its scenarios.
-
-    Returns:
-        the items, and what was left out in sentences.
-    """
-    group_of = {scenario: group for group, scenarios in groups.items() for scenario in scenarios}
-    items, empty, identical = [], 0, 0
+def build_autoj(rows: Rows, source: Source) -> tuple[list[BenchmarkItem], list[str]]:
+    """Build the items of Auto-J Eval."""
+    group_of = _load_autoj_groups()
+    pairs = Pairs()
     for number, row in enumerate(rows, start=1):
-        first, second = _strip(row["response 1"]), _strip(row["response 2"])
-        empty += not (first and second)
-        identical += bool(first) and first == second
-        if not (first and second) or first == second:
-            continue
-        item = PairwiseItem(
-            item_id=f"autoj_eval-{number}",
-            prompt_id=_prompt_id("autoj_eval", row["prompt"]),
-            instruction=row["prompt"],
-            response_a=first,
-            response_b=second,
-            rubric=GENERAL_RUBRIC,
-        )
-        items.append(BenchmarkItem(item=item, gold=_AUTOJ_GOLD[row["label"]], group=group_of[row["scenario"]]))
+        label = source.read(row, number, "label")
+        if label not in _AUTOJ_GOLD:
+            raise source.fault(number, f"has the label {label!r}, which is neither 0, 1 nor 2")
+        prompt = str(source.read(row, number, "prompt"))
+        shared = {
+            "item_id": f"{source.name}-{number}",
+            "prompt_id": build_prompt_id(source.name, prompt),
+            "instruction": prompt,
+            "rubric": GENERAL_RUBRIC,
+        }
+        responses = [str(source.read(row, number, f"response {side}")) for side in (1, 2)]
+        group = group_of[str(source.read(row, number, "scenario"))]
+        pairs.add(shared, responses[0], responses[1], _AUTOJ_GOLD[label], group)
     notes = [
         "Auto-J Eval brings no rubric: every pair is judged by one general rubric (helpful, harmless, honest) in "
         "judgeforge's own words, and without a reference answer.",
-        f"Left out: {identical} pairs of identical responses and {empty} pairs with an empty response.",
+        *pairs.build_notes(),
         "White space at the ends of responses is stripped: in the file it gives away which model wrote them.",
     ]
-    return items, notes
+    return pairs.items, notes
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _prompt_id(name: str, instruction: str) -> str:
-    return f"{name}-{_digest(instruction.strip())[:16]}"
-
-
-def _strip(response: str) -> str:
-    stripped = response.strip()
-    return stripped if stripped.strip(_INVISIBLE) else ""
+def _load_autoj_groups() -> Mapping[str, str]:
+    text = (resources.files("judgeforge.benchmarks") / "autoj_groups.yaml").read_text("utf-8")
+    groups: dict[str, Any] = yaml.safe_load(text)
+    return {scenario: group for group, scenarios in groups.items() for scenario in scenarios}

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from judgeforge.benchmarks import Benchmark, BenchmarkItem, load_benchmark, loaders, select_prompts
+from judgeforge.benchmarks import Benchmark, BenchmarkItem, load_benchmark, select_prompts
+from judgeforge.benchmarks.manifest import PinnedFile, load_manifest
 from judgeforge.errors import InputError
 from judgeforge.files import load_json_rows
 from judgeforge.grading.records import DirectItem, PairwiseItem, Rubric
@@ -76,10 +77,30 @@ def test_a_published_file_of_other_content_is_refused(tmp_path: Path) -> None:
         load_benchmark("mt_bench", tmp_path, tmp_path)
 
 
-def test_the_manifest_pins_every_file_by_a_whole_digest() -> None:
-    for name, pinned in loaders._load_manifest().items():
-        assert pinned["format"] in ("direct", "pairwise"), name
-        assert all(len(bytes.fromhex(digest)) == 32 for digest in pinned["files"].values()), name
+def test_the_manifest_has_the_papers_eight_and_pins_every_file() -> None:
+    manifest = load_manifest()
+    direct = {"vicuna_bench", "mt_bench", "flask", "flask_human", "feedback_bench"}
+    pairwise = {"hhh_alignment", "mt_bench_human", "autoj_eval", "preference_bench"}
+    assert {name for name, entry in manifest.items() if entry.format == "direct"} == direct
+    assert {name for name, entry in manifest.items() if entry.format == "pairwise"} == pairwise
+    for entry in manifest.values():
+        assert len(bytes.fromhex(entry.file.git_blob)) == 20
+        assert entry.file.sha256 is None or len(bytes.fromhex(entry.file.sha256)) == 32
+        assert entry.file.url.endswith(entry.file.name)
+
+
+@pytest.mark.parametrize("kept", ["sha256", "git_blob"])
+def test_either_proof_of_a_files_content_is_enough_and_neither_is_not(tmp_path: Path, kept: str) -> None:
+    (tmp_path / "rows.json").write_text("[]")
+    proofs = {
+        "sha256": "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945",
+        "git_blob": "0637a088a01e8ddab3bf3fa98dbe804cbde1a0dc",
+    }
+    wrong = {name: "0" * len(digest) for name, digest in proofs.items()}
+    shared = {"name": "rows.json", "url": "https://example.org/rows.json"}
+    PinnedFile.model_validate(shared | wrong | {kept: proofs[kept]}).check(tmp_path / "rows.json")
+    with pytest.raises(InputError, match="not the pinned file"):
+        PinnedFile.model_validate(shared | wrong).check(tmp_path / "rows.json")
 
 
 def draw(size: int | None, seed: int = 1) -> Benchmark:
