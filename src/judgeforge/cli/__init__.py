@@ -1,4 +1,4 @@
-"""The command line: every stage, recipes, the flow, and grading. A command's module is imported when it is called."""
+"""The command line: stages, recipes, the flow, files, grading. A command's module is imported when it is called."""
 
 import importlib
 import os
@@ -40,6 +40,7 @@ STAGES = {
 COMMANDS = {name: Command(f"judgeforge.{name}.__main__", "main", summary) for name, summary in STAGES.items()} | {
     "recipe": Command("judgeforge.cli.recipe", "recipe", "Write params.yaml from recipes and show what changes."),
     "retrain": Command("judgeforge.cli.retrain", "retrain", "Run the whole pipeline as a flow."),
+    "fetch": Command("judgeforge.cli.fetch", "fetch", "Get the published benchmark files."),
     "grade": Command("judgeforge.cli.grade", "grade", "Grade one item, or a file of items."),
 }
 
