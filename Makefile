@@ -19,7 +19,7 @@ export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: help setup demo test test-slow check bench smoke constraints clean
+.PHONY: help setup setup-vllm demo test test-slow test-vllm check bench smoke constraints clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
@@ -44,6 +44,13 @@ $(STAMP): pyproject.toml constraints.txt constraints-cpu.txt scripts/setup_envir
 	@$(BIN)/python scripts/setup_environment.py
 	@touch $@
 
+setup-vllm: $(VENV)/vllm.done ## Add vLLM to .venv, for evaluate.engine: vllm
+	@:
+
+$(VENV)/vllm.done: $(STAMP) constraints-vllm.txt scripts/setup_vllm.py
+	@$(BIN)/python scripts/setup_vllm.py
+	@touch $@
+
 demo: setup ## Run the whole pipeline on the embedded collection and show the table of judges
 	judgeforge retrain
 
@@ -51,7 +58,10 @@ test: setup ## Run the fast tests
 	pytest
 
 test-slow: setup ## Run the tests that take minutes: whole pipeline, kill and resume
-	pytest -m "slow and not gpu"
+	pytest -m "slow and not gpu and not vllm"
+
+test-vllm: setup-vllm ## Run the tests that need vLLM: the engine, and 'vllm serve' on loopback
+	pytest -m "vllm and not gpu"
 
 check: setup ## Lint, types, import contracts, architecture tests, Terraform's format
 	ruff check .

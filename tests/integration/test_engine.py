@@ -170,3 +170,20 @@ def test_a_missing_judge_and_a_missing_base_are_named(tmp_path, template, train)
     adapter = train(tmp_path / "judge")
     with pytest.raises(InputError, match=r"base model .*nowhere of the adapter"):
         build(adapter, template, base_folder=tmp_path / "nowhere")
+
+
+def test_under_the_constraint_a_judge_that_would_end_its_turn_closes_with_the_marker(miniature, template):
+    engine = build(miniature, template, constrained=True)
+    tokenizer = engine._tokenizer
+    generation = Generation.model_validate(GREEDY | {"max_new_tokens": 99, "constrained": True})
+    closing = Closing(tokenizer, engine._marker, generation, FORMAT)
+    row = Row(0, tokenizer.encode("x"), torch.Generator(), output=tokenizer.encode("Good."))
+    wants_to_end = torch.zeros(len(tokenizer))
+    wants_to_end[tokenizer.eos_token_id] = 5.0
+    for _ in range(60):
+        row.output.append(int(closing.choose(row, wants_to_end).argmax()))
+        closing.watch([row])
+        if row.done:
+            break
+    assert tokenizer.decode(row.output).startswith("Good. [RESULT]")
+    assert parse_verdict(tokenizer.decode(row.output), "direct", "[RESULT]").parsed

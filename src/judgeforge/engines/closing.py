@@ -5,23 +5,20 @@ over all verdicts of the format: what the model spends on other tokens there is 
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, get_args
+from typing import Any
 
 import torch
 
 from judgeforge.engines.decoding import Row
 from judgeforge.engines.protocol import Generation
 from judgeforge.grading.parsing import is_settled, parse_verdict
-from judgeforge.grading.records import SCORES, Choice, Format
+from judgeforge.grading.records import VERDICTS, Format
 
 _TAIL_TOKENS = 16
 """The marker and a verdict fit into so many tokens; only these are decoded at each step."""
 
 _BETWEEN = " \n\t*_(:\"'`"
 """What may stand between marker and verdict."""
-
-VERDICTS: dict[Format, tuple[str, ...]] = {"direct": tuple(map(str, SCORES)), "pairwise": get_args(Choice)}
-"""What can be chosen, by format."""
 
 
 class Closing:
@@ -36,7 +33,7 @@ class Closing:
 
     def __init__(self, tokenizer: Any, marker: str, generation: Generation, formats: Callable[[int], Format]) -> None:
         self._tokenizer, self._marker, self._generation, self._formats = tokenizer, marker, generation, formats
-        self._options = _find_options(tokenizer)
+        self._options = find_verdict_tokens(tokenizer)
         self._forced = tokenizer(f" {marker}", add_special_tokens=False)["input_ids"]
 
     def watch(self, rows: Sequence[Row]) -> None:
@@ -65,11 +62,16 @@ class Closing:
         return masked
 
     def _force_marker(self, row: Row, logits: torch.Tensor) -> torch.Tensor:
-        position = len(row.output) - (self._generation.max_new_tokens - len(self._forced) - 1)
-        if not 0 <= position < len(self._forced):
-            return logits
+        """Leave only the marker's next token near the limit, and where the judge would end its turn without one."""
+        left = self._generation.max_new_tokens - len(row.output) - 1
+        ending = self._tokenizer.eos_token_id
+        if not row.forced and left > len(self._forced) and int(logits.argmax()) != ending:
+            kept = logits.clone()
+            kept[ending] = float("-inf")
+            return kept
         masked = torch.full_like(logits, float("-inf"))
-        masked[self._forced[position]] = 0
+        masked[self._forced[row.forced % len(self._forced)]] = 0
+        row.forced += 1
         return masked
 
     def _is_due(self, tail: str) -> bool:
@@ -86,8 +88,8 @@ class Closing:
         return tails
 
 
-def _find_options(tokenizer: Any) -> dict[Format, dict[str, torch.Tensor]]:
-    """Find every token that says a verdict and nothing else."""
+def find_verdict_tokens(tokenizer: Any) -> dict[Format, dict[str, torch.Tensor]]:
+    """Find every token that says a verdict and nothing else: by format and verdict, numbers of tokens."""
     texts = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
     return {
         format: {

@@ -34,6 +34,7 @@ class Row:
         prompt: its tokens.
         output: the tokens decoded so far.
         done: whether it takes no more tokens.
+        forced: how many tokens of the marker were forced upon it.
         probabilities: see ``judgeforge.engines.protocol.Completion``.
     """
 
@@ -42,6 +43,7 @@ class Row:
     generator: torch.Generator
     output: list[int] = field(default_factory=list)
     done: bool = False
+    forced: int = 0
     probabilities: dict[str, float] | None = None
 
 

@@ -18,7 +18,8 @@ from judgeforge.grading.records import Format
 from judgeforge.grading.rendering import render_chat
 from judgeforge.grading.templates import JudgeTemplate
 
-_ADAPTER_FILE = "adapter_config.json"
+ADAPTER_FILE = "adapter_config.json"
+"""What makes a folder an adapter (peft)."""
 
 
 def load_judge_tokenizer(model_folder: Path) -> Any:
@@ -27,7 +28,7 @@ def load_judge_tokenizer(model_folder: Path) -> Any:
     Raises:
         InputError: there is no judge in the folder.
     """
-    if not any((model_folder / name).is_file() for name in ("config.json", _ADAPTER_FILE)):
+    if not any((model_folder / name).is_file() for name in ("config.json", ADAPTER_FILE)):
         raise InputError(f"There is no judge in {model_folder}.", "train or merge one first, or name another folder.")
     tokenizer = AutoTokenizer.from_pretrained(model_folder, padding_side="left")
     if tokenizer.pad_token_id is None:
@@ -48,17 +49,27 @@ def load_weights(model_folder: Path, base_folder: Path | None, dtype: str) -> An
     """
     wanted = getattr(torch, dtype)
     options = {"use_safetensors": True, "attn_implementation": "sdpa" if torch.cuda.is_available() else CPU_ATTENTION}
-    if not (model_folder / _ADAPTER_FILE).is_file():
+    if not (model_folder / ADAPTER_FILE).is_file():
         return AutoModelForCausalLM.from_pretrained(model_folder, dtype=wanted, **options)
-    base = base_folder or Path(load_json(model_folder / _ADAPTER_FILE)["base_model_name_or_path"])
-    if not (base / "config.json").is_file():
-        raise InputError(
-            f"The base model {base} of the adapter {model_folder} is not there.", "run 'dvc repro base', or name it."
-        )
+    base = find_base(model_folder, base_folder)
     from peft import PeftModel  # noqa: PLC0415 - merged judges and the base need no peft
 
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, **options)
     return PeftModel.from_pretrained(model, model_folder).merge_and_unload().to(wanted)
+
+
+def find_base(adapter: Path, base_folder: Path | None) -> Path:
+    """Find the base model of an adapter: ``base_folder``, or the one that the adapter names.
+
+    Raises:
+        InputError: it is not there.
+    """
+    base = base_folder or Path(load_json(adapter / ADAPTER_FILE)["base_model_name_or_path"])
+    if not (base / "config.json").is_file():
+        raise InputError(
+            f"The base model {base} of the adapter {adapter} is not there.", "run 'dvc repro base', or name it."
+        )
+    return base
 
 
 class TransformersEngine:

@@ -1,6 +1,6 @@
 """What a judge is asked, and what it answers, in both formats (Prometheus 2, section 3)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -12,6 +12,9 @@ NonBlank = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)
 
 SCORES = (1, 2, 3, 4, 5)
 """The scale of direct assessment (paper, section 3.1)."""
+
+VERDICTS: dict[Format, tuple[str, ...]] = {"direct": tuple(map(str, SCORES)), "pairwise": get_args(Choice)}
+"""What can be chosen, by format."""
 
 
 class Rubric(BaseModel):

@@ -63,9 +63,13 @@ def render_chat(tokenizer: ChatTokenizer, messages: list[Message]) -> str:
     except Exception as error:  # jinja2.TemplateError; jinja2 is the tokenizer's dependency, not ours
         if type(error).__name__ != "TemplateError" or messages[0]["role"] != "system":
             raise
-        system, user, *rest = messages
-        joined = {"role": "user", "content": f"{system['content']}\n\n{user['content']}"}
-        return _apply(tokenizer, [joined, *rest])
+        return _apply(tokenizer, join_system_message(messages))
+
+
+def join_system_message(messages: list[Message]) -> list[Message]:
+    """Put the system text at the head of the user's, with an empty line between."""
+    system, user, *rest = messages
+    return [{"role": "user", "content": f"{system['content']}\n\n{user['content']}"}, *rest]
 
 
 def _apply(tokenizer: ChatTokenizer, messages: list[Message]) -> str:

@@ -1,0 +1,145 @@
+"""From what an endpoint sends back to an answer: text, why it ended, tokens, and the chances of each verdict."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from judgeforge.engines.endpoint.requests import Request, estimate_tokens
+from judgeforge.engines.probabilities import compute_shares
+from judgeforge.grading.parsing import parse_verdict
+from judgeforge.grading.records import VERDICTS, Format
+
+_REFUSALS = {"content_filter", "refusal"}
+"""Values of ``finish_reason`` that say that a filter, or the model, would not answer."""
+
+
+class Reply(BaseModel):
+    """An answer to one request.
+
+    Args:
+        text: the judge's own, without what it went on from.
+        finish: ``end`` of the turn (or a stop string), ``length``, ``refused`` or ``prompt_too_long``.
+        prompt_tokens: as the endpoint counts them, or estimated where it does not tell.
+        output_tokens: likewise, with the reasoning that is paid for and not shown.
+        probabilities: see ``judgeforge.engines.protocol.Completion``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: str
+    finish: Literal["end", "length", "refused", "prompt_too_long"]
+    prompt_tokens: int
+    output_tokens: int
+    probabilities: dict[str, float] | None = None
+
+
+class Alternative(BaseModel):
+    """A token and its log-probability."""
+
+    token: str
+    logprob: float
+
+
+class TokenChances(Alternative):
+    """A token of the answer, with those that could have stood there."""
+
+    top_logprobs: list[Alternative] = []
+
+
+class _Message(BaseModel):
+    content: str | None = None
+    refusal: str | None = None
+
+
+class _Logprobs(BaseModel):
+    content: list[TokenChances] | None = None
+
+
+class _Choice(BaseModel):
+    message: _Message
+    finish_reason: str | None = None
+    logprobs: _Logprobs | None = None
+
+
+class _Usage(BaseModel):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class _Document(BaseModel):
+    choices: list[_Choice] = Field(min_length=1)
+    usage: _Usage | None = None
+
+
+def parse_reply(document: Any, request: Request) -> Reply:
+    """Read a chat completion.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        parsed = _Document.model_validate(document)
+    except ValidationError as error:
+        places = {".".join(str(part) for part in fault["loc"]) for fault in error.errors()}
+        raise ValueError(f"no chat completion ({', '.join(sorted(places)) or 'document'})") from None
+    choice, usage = parsed.choices[0], parsed.usage or _Usage()
+    refused = choice.finish_reason in _REFUSALS or bool(choice.message.refusal)
+    text = "" if refused else choice.message.content or ""
+    tokens = (choice.logprobs.content if choice.logprobs else None) or []
+    return Reply(
+        text=text,
+        finish="refused" if refused else "length" if choice.finish_reason == "length" else "end",
+        prompt_tokens=estimate_tokens(request.prompt) if usage.prompt_tokens is None else usage.prompt_tokens,
+        output_tokens=estimate_tokens(text) if usage.completion_tokens is None else usage.completion_tokens,
+        probabilities=compute_probabilities(tokens, request.before, request.format, request.marker),
+    )
+
+
+def compute_probabilities(
+    tokens: Sequence[TokenChances], before: str, format: Format, marker: str
+) -> dict[str, float] | None:
+    """Compute the probability of each verdict at the verdict's token: its share in that of all verdicts listed there.
+
+    A verdict that is not among the alternatives counts as 0. None where there is no verdict.
+
+    Args:
+        tokens: of the answer.
+        before: the judge's text that the answer goes on from.
+        format: of the verdict.
+        marker: the template's result marker.
+    """
+    position = _find_verdict_token(tokens, before, format, marker)
+    if position is None:
+        return None
+    place = tokens[position]
+    listed = {each.token: each.logprob for each in [place, *place.top_logprobs]}
+    chances: dict[str, list[float]] = {name: [] for name in VERDICTS[format]}
+    for token, logprob in listed.items():
+        if (name := token.strip(" ")) in chances:
+            chances[name].append(logprob)
+    return compute_shares(chances)
+
+
+def _find_verdict_token(tokens: Sequence[TokenChances], before: str, format: Format, marker: str) -> int | None:
+    """Find the token that says the verdict which the parser reads: behind the first marker that closes the text."""
+    text = before + "".join(each.token for each in tokens)
+    start = text.find(marker)
+    while start >= 0:
+        behind = start + len(marker)
+        following = text.find(marker, behind)
+        verdict = parse_verdict(text[: following if following >= 0 else None], format, marker)
+        if verdict.parsed:
+            name = str(verdict.score or verdict.choice)
+            return _find_token(tokens, len(before), behind, name)
+        start = following
+    return None
+
+
+def _find_token(tokens: Sequence[TokenChances], offset: int, behind: int, name: str) -> int | None:
+    for position, each in enumerate(tokens):
+        # A token that spells the verdict otherwise ("b", "(4") has no comparable alternatives, and gives None.
+        if offset >= behind and each.token.strip(" ") == name:
+            return position
+        offset += len(each.token)
+    return None

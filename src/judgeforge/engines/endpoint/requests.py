@@ -1,0 +1,127 @@
+"""From a conversation to what is sent to an endpoint. Only what differs from the endpoint's own default is sent.
+
+Under a constraint a question takes two requests: one writes the feedback up to the marker, the next, in which the
+judge's turn goes on behind the marker, may choose among the verdicts only (vLLM's ``structured_outputs``).
+"""
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from judgeforge.engines.endpoint.settings import EndpointSettings
+from judgeforge.engines.protocol import Conversation, Generation
+from judgeforge.grading.records import VERDICTS, Format
+from judgeforge.grading.rendering import join_system_message
+
+CHARACTERS_PER_TOKEN = 4
+"""English prose has about so many; the estimate where there is no tokenizer."""
+
+CLOSING_TOKENS = 16
+"""What is kept free for marker and verdict under a constraint."""
+
+
+def estimate_tokens(text: str) -> int:
+    """Estimate the number of tokens by the number of characters."""
+    return math.ceil(len(text) / CHARACTERS_PER_TOKEN)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request.
+
+    Args:
+        url: where to.
+        body: what is sent.
+        format: of the verdict that is wanted.
+        marker: the template's result marker.
+        draw: what tells draws at random from the same body apart; "" where all are the same.
+        before: the judge's text that the answer goes on from.
+    """
+
+    url: str
+    body: dict[str, Any]
+    format: Format
+    marker: str
+    draw: str
+    before: str = ""
+
+    @property
+    def key(self) -> str:
+        """A digest of all that could change the answer."""
+        identity = [self.url, self.body, self.format, self.marker, self.draw]
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def prompt(self) -> str:
+        """The text of all messages."""
+        return "\n".join(message["content"] for message in self.body["messages"])
+
+
+def build_request(
+    conversation: Conversation, settings: EndpointSettings, generation: Generation, marker: str
+) -> Request:
+    """Build the request for an answer; under a constraint, for the part of it before the marker."""
+    messages = list(conversation.messages)
+    if not settings.system_message and messages[0]["role"] == "system":
+        messages = join_system_message(messages)
+    limit = generation.max_new_tokens
+    body = _build_body(settings, generation, conversation.sample, messages)
+    if generation.constrained:
+        body |= {"stop": [marker]}
+        limit = max(limit - CLOSING_TOKENS, 1)
+    elif generation.expectation:
+        body |= _ask_for_probabilities(settings)
+    body[settings.max_tokens_field] = limit
+    return Request(settings.url, body, conversation.format, marker, _name_draw(settings, generation, conversation))
+
+
+def build_closing_request(first: Request, feedback: str, settings: EndpointSettings, generation: Generation) -> Request:
+    """Build the request for a verdict and nothing else behind ``feedback`` and the marker.
+
+    Args:
+        first: the request that gave the feedback.
+        feedback: what the judge wrote, without the marker.
+        settings: of the endpoint.
+        generation: how to decode.
+    """
+    before = f"{feedback.rstrip()} {first.marker}".lstrip()
+    body = {name: value for name, value in first.body.items() if name != "stop"}
+    body |= {
+        "messages": [*first.body["messages"], {"role": "assistant", "content": before}],
+        "add_generation_prompt": False,
+        "continue_final_message": True,
+        "structured_outputs": {"choice": [f" {verdict}" for verdict in VERDICTS[first.format]]},
+        settings.max_tokens_field: CLOSING_TOKENS,
+    }
+    if generation.expectation:
+        body |= _ask_for_probabilities(settings)
+    return Request(first.url, body, first.format, first.marker, first.draw, before)
+
+
+def _build_body(
+    settings: EndpointSettings, generation: Generation, sample: int, messages: list[dict[str, str]]
+) -> dict[str, Any]:
+    chosen: dict[str, Any] = {"temperature": generation.temperature}
+    if generation.top_p != 1:
+        chosen["top_p"] = generation.top_p
+    if generation.repetition_penalty != 1:
+        chosen["repetition_penalty"] = generation.repetition_penalty
+    sent = {name: value for name, value in chosen.items() if name not in settings.omit}
+    if settings.send_seed:
+        sent["seed"] = generation.seed + (sample if generation.temperature else 0)
+    if settings.stop_early:
+        # Usage with every piece is vLLM's own; others pass it over and tell it at the end.
+        sent |= {"stream": True, "stream_options": {"include_usage": True, "continuous_usage_stats": True}}
+    return {"model": settings.model, "messages": messages} | sent | settings.extra_body
+
+
+def _ask_for_probabilities(settings: EndpointSettings) -> dict[str, Any]:
+    return {"logprobs": True, "top_logprobs": settings.top_logprobs}
+
+
+def _name_draw(settings: EndpointSettings, generation: Generation, conversation: Conversation) -> str:
+    if generation.temperature == 0 and "temperature" not in settings.omit:
+        return ""
+    return f"seed {generation.seed}, sample {conversation.sample}"

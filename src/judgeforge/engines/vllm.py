@@ -1,0 +1,231 @@
+"""The engine on vLLM, in this process: continuous batching, cached prefixes, and an end once a verdict is settled.
+
+Every request is added at once, equal beginnings side by side, and the engine's own step loop is driven here, since
+``LLM.generate`` neither gives answers as they come nor ends one by what it says.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from judgeforge.engines.closing import find_verdict_tokens
+from judgeforge.engines.probabilities import compute_shares
+from judgeforge.engines.protocol import Completion, Conversation, Generation
+from judgeforge.engines.transformers import ADAPTER_FILE, find_base, load_judge_tokenizer
+from judgeforge.errors import EnvironmentFault, InputError
+from judgeforge.files import load_json
+from judgeforge.grading.parsing import is_settled, parse_verdict
+from judgeforge.grading.rendering import render_chat
+from judgeforge.grading.templates import JudgeTemplate
+
+_CPU_SETTINGS = {
+    "VLLM_CPU_KVCACHE_SPACE": "4",  # GiB; without it start-up takes what is free, and may die of it
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+}
+_SETTINGS = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
+_MIN_BATCHED_TOKENS = 2048
+_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+"""Ranks of adapters that vLLM makes room for."""
+
+
+@dataclass
+class _Asked:
+    """A request on its way: ``before`` is the judge's text that a verdict under a constraint goes on from."""
+
+    index: int
+    prompt: list[int]
+    before: str | None = None
+    before_tokens: int = 0
+
+
+class VllmEngine:
+    """A judge in a folder of safetensors, run by vLLM on the GPUs if there are any, otherwise on the CPU.
+
+    Args:
+        model_folder: weights or adapter, and tokenizer.
+        template: the judge's own template; its marker tells where a verdict closes.
+        generation: how to decode.
+        base_folder: the base model of an adapter; None: the one that the adapter names.
+        batch_size: conversations decoded together.
+        dtype: name of a torch dtype.
+        cpu_threads: threads on CPU; None: all cores.
+
+    Raises:
+        EnvironmentFault: vLLM is not installed.
+        InputError: there is no model in the folder, or its context is shorter than prompts and answers may be.
+    """
+
+    def __init__(
+        self,
+        model_folder: Path,
+        *,
+        template: JudgeTemplate,
+        generation: Generation,
+        base_folder: Path | None = None,
+        batch_size: int,
+        dtype: str,
+        cpu_threads: int | None,
+    ) -> None:
+        self._tokenizer = load_judge_tokenizer(model_folder)
+        self._marker, self._generation = template.result_marker, generation
+        self._verdict_tokens = {
+            format: {name: tokens.tolist() for name, tokens in options.items()}
+            for format, options in find_verdict_tokens(self._tokenizer).items()
+        }
+        self._vllm = _import_vllm(cpu_threads)
+        self._adapter = None
+        options: dict[str, Any] = {}
+        weights = model_folder
+        if (model_folder / ADAPTER_FILE).is_file():
+            weights = find_base(model_folder, base_folder)
+            rank = int(load_json(model_folder / ADAPTER_FILE)["r"])
+            options = {"enable_lora": True, "max_lora_rank": next(each for each in _RANKS if each >= rank)}
+            self._adapter = self._vllm.lora.request.LoRARequest("judge", 1, str(model_folder.resolve()))
+        self._engine = self._start(weights, options, batch_size, dtype)
+        self._requests = 0
+
+    def _start(self, weights: Path, options: Mapping[str, Any], batch_size: int, dtype: str) -> Any:
+        length = self._generation.max_prompt_tokens + self._generation.max_new_tokens
+        context = load_json(weights / "config.json").get("max_position_embeddings", length)
+        if context < length:
+            raise InputError(
+                f"{weights} has a context of {context} tokens; prompt and answer may take {length}.",
+                f"lower evaluate.max_prompt_tokens to {context - self._generation.max_new_tokens} or less.",
+            )
+        if not torch.cuda.is_available():
+            options = {**options, "distributed_executor_backend": "uni", "enforce_eager": True}
+            if self._generation.temperature > 0:
+                # On CPU, vLLM 0.32 dies of a seeded request whose prompt is read in chunks.
+                tokens = max(_MIN_BATCHED_TOKENS, length)
+                options |= {"enable_chunked_prefill": False, "max_num_batched_tokens": tokens}
+        return self._vllm.LLM(
+            str(weights),
+            tokenizer=str(weights),
+            dtype=dtype,
+            max_model_len=length,
+            max_num_seqs=batch_size,
+            enable_prefix_caching=True,
+            seed=self._generation.seed,
+            disable_log_stats=True,
+            **options,
+        ).llm_engine
+
+    def complete(self, conversations: Sequence[Conversation]) -> Iterator[tuple[int, Completion]]:
+        """Yield (index, completion) as each is done; equal beginnings are asked side by side."""
+        texts = [render_chat(self._tokenizer, list(each.messages)) for each in conversations]
+        encoded = self._tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+        limit = self._generation.max_prompt_tokens
+        asked: dict[str, _Asked] = {}
+        for index in sorted(range(len(texts)), key=lambda each: texts[each]):
+            tokens = encoded[index]
+            if len(tokens) > limit:
+                yield index, Completion(text="", prompt_tokens=len(tokens), output_tokens=0, finish="prompt_too_long")
+            else:
+                self._ask(asked, _Asked(index, tokens), conversations[index])
+        try:
+            while asked:
+                for output in self._engine.step():
+                    if output.request_id in asked:
+                        yield from self._receive(asked, output, conversations)
+        finally:
+            self._engine.abort_request(list(asked))
+
+    def _ask(self, asked: dict[str, _Asked], request: _Asked, conversation: Conversation) -> None:
+        self._requests += 1
+        name = str(self._requests)
+        asked[name] = request
+        tokens = request.prompt
+        if request.before is not None:
+            tokens = tokens + self._tokenizer(request.before, add_special_tokens=False)["input_ids"]
+        parameters = self._build_parameters(request, conversation)
+        self._engine.add_request(name, {"prompt_token_ids": tokens}, parameters, lora_request=self._adapter)
+
+    def _build_parameters(self, request: _Asked, conversation: Conversation) -> Any:
+        generation = self._generation
+        chosen: dict[str, Any] = generation.model_dump(include={"temperature", "top_p", "repetition_penalty"})
+        if generation.temperature > 0:
+            text = f"{generation.seed}/{conversation.sample}/{request.prompt}"
+            chosen["seed"] = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
+        verdicts = [each for tokens in self._verdict_tokens[conversation.format].values() for each in tokens]
+        closing = request.before is not None
+        if generation.expectation and (closing or not generation.constrained):
+            chosen["logprob_token_ids"] = verdicts
+        if closing:
+            chosen |= {"max_tokens": 1, "allowed_token_ids": verdicts}
+        elif generation.constrained:
+            room = len(self._tokenizer(f" {self._marker} ", add_special_tokens=False)["input_ids"])
+            chosen |= {"max_tokens": max(generation.max_new_tokens - room, 1), "stop": [self._marker]}
+        else:
+            chosen["max_tokens"] = generation.max_new_tokens
+        return self._vllm.SamplingParams(**chosen)
+
+    def _receive(
+        self, asked: dict[str, _Asked], output: Any, conversations: Sequence[Conversation]
+    ) -> Iterator[tuple[int, Completion]]:
+        (answer,) = output.outputs
+        request = asked[output.request_id]
+        conversation = conversations[request.index]
+        settled = self._marker in answer.text and is_settled(answer.text, self._marker)
+        if not (output.finished or settled):
+            return
+        del asked[output.request_id]
+        if not output.finished:
+            self._engine.abort_request([output.request_id])
+        if self._generation.constrained and request.before is None:
+            before = f"{answer.text.rstrip()} {self._marker}".lstrip()
+            self._ask(asked, _Asked(request.index, request.prompt, before, len(answer.token_ids)), conversation)
+            return
+        yield request.index, self._read(request, answer, conversation)
+
+    def _read(self, request: _Asked, answer: Any, conversation: Conversation) -> Completion:
+        text = (request.before or "") + answer.text
+        parsed = parse_verdict(text, conversation.format, self._marker).parsed
+        ended = answer.finish_reason == "stop"
+        probabilities = None
+        if self._generation.expectation and parsed:
+            probabilities = self._find_probabilities(request, answer, conversation)
+        return Completion(
+            text=text,
+            prompt_tokens=len(request.prompt),
+            output_tokens=request.before_tokens + len(answer.token_ids) - ended,
+            finish="verdict" if parsed else "end" if ended else "length",
+            probabilities=probabilities,
+        )
+
+    def _find_probabilities(self, request: _Asked, answer: Any, conversation: Conversation) -> dict[str, float] | None:
+        options = self._verdict_tokens[conversation.format]
+        verdicts = {token for tokens in options.values() for token in tokens}
+        text = request.before or ""
+        for position, token in enumerate(answer.token_ids):
+            if token in verdicts and text.rstrip(" \n").endswith(self._marker):
+                chances = {each: entry.logprob for each, entry in answer.logprobs[position].items()}
+                return compute_shares(
+                    {name: [chances[each] for each in tokens if each in chances] for name, tokens in options.items()}
+                )
+            text += self._tokenizer.decode([token])
+        return None
+
+
+def _import_vllm(cpu_threads: int | None) -> Any:
+    """Import vLLM with the environment variables that it reads while it is imported."""
+    settings = dict(_SETTINGS)
+    if not torch.cuda.is_available():
+        settings |= _CPU_SETTINGS
+        if cpu_threads is not None:
+            settings["OMP_NUM_THREADS"] = str(cpu_threads)
+    for name, value in settings.items():
+        os.environ.setdefault(name, value)
+    try:
+        import vllm  # noqa: PLC0415 - it reads the environment
+        import vllm.lora.request  # noqa: PLC0415
+    except ImportError as error:
+        raise EnvironmentFault("vLLM is not installed.", "install it with 'make setup-vllm'.") from error
+    if not torch.cuda.is_available() and cpu_threads is not None:
+        torch.set_num_threads(cpu_threads)
+    return vllm

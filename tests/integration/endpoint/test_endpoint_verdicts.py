@@ -1,0 +1,82 @@
+"""Probabilities, constrained verdicts and early stops as an endpoint gives them."""
+
+import json
+import math
+
+import pytest
+
+from judgeforge.errors import InputError
+
+from .conftest import ask, say
+
+
+def spell(*tokens: tuple[str, dict[str, float]]) -> dict:
+    """Write tokens with the chances of their alternatives."""
+    return {
+        "content": [
+            {
+                "token": token,
+                "logprob": math.log(others.get(token, 1.0)),
+                "top_logprobs": [{"token": other, "logprob": math.log(share)} for other, share in others.items()],
+            }
+            for token, others in tokens
+        ]
+    }
+
+
+def test_probabilities_are_the_shares_of_all_verdicts_at_the_verdicts_token(server, build):
+    tokens = spell(("4 of", {}), (" [RESULT]", {}), (" 4", {" 4": 0.4, "4": 0.2, " 5": 0.2, " the": 0.2}))
+    server.script = lambda n, body: say("4 of [RESULT] 4", logprobs=tokens)
+    ((_, completion),) = build(expectation=True, top_logprobs=20).complete(ask(1))
+    assert completion.probabilities == pytest.approx({"1": 0, "2": 0, "3": 0, "4": 0.75, "5": 0.25})
+    assert server.bodies[0]["top_logprobs"] == 20
+
+
+def test_a_constrained_verdict_takes_a_second_request_that_goes_on_behind_the_marker(server, build):
+    server.script = lambda n, body: say(" B" if "structured_outputs" in body else "Both are fine.")
+    ((_, completion),) = build(constrained=True, structured_outputs=True).complete(ask(1, "pairwise"))
+    assert completion.text == "Both are fine. [RESULT] B" and completion.finish == "verdict"
+    feedback, closing = server.bodies
+    assert feedback["stop"] == ["[RESULT]"]
+    assert closing["structured_outputs"] == {"choice": [" A", " B"]} and closing["continue_final_message"]
+    assert closing["messages"][-1] == {"role": "assistant", "content": "Both are fine. [RESULT]"}
+
+
+def test_what_an_endpoint_cannot_do_is_said_before_anything_is_sent(server, build):
+    for wanted in ("expectation", "constrained"):
+        with pytest.raises(InputError, match=r"probabilities|structured outputs"):
+            build(**{wanted: True})
+    assert not server.bodies
+
+
+def stream(*pieces: str, end: bool = True) -> tuple[int, dict[str, str], bytes]:
+    lines = [{"choices": [{"delta": {"content": piece}}]} for piece in pieces]
+    content = "".join(f"data: {json.dumps(line)}\n\n" for line in lines) + ("data: [DONE]\n\n" if end else "")
+    return 200, {"Content-Type": "text/event-stream"}, content.encode()
+
+
+def test_a_stream_is_left_once_the_verdict_is_settled(server, build):
+    server.script = lambda n, body: stream("Fine. ", "[RESULT] 3\n", "And then it goes on", " and on.")
+    ((_, completion),) = build(stop_early=True).complete(ask(1))
+    assert completion.text == "Fine. [RESULT] 3\n" and completion.finish == "verdict"
+
+
+def test_a_stream_that_breaks_off_is_tried_again(server, build):
+    server.script = lambda n, body: stream("Fi", end=False) if n == 0 else stream("Fine. [RESULT] 3")
+    ((_, completion),) = build(stop_early=True).complete(ask(1))
+    assert completion.text == "Fine. [RESULT] 3" and len(server.bodies) == 2
+
+
+def test_settings_reach_the_endpoint_in_its_own_words(server, build):
+    list(
+        build(
+            max_tokens_field="max_completion_tokens",
+            omit=["temperature"],
+            system_message=False,
+            extra_body={"reasoning_effort": "low"},
+        ).complete(ask(1))
+    )
+    (body,) = server.bodies
+    assert body["max_completion_tokens"] == 40 and "max_tokens" not in body and "temperature" not in body
+    assert body["messages"] == [{"role": "user", "content": "Judge.\n\n0?"}]
+    assert body["reasoning_effort"] == "low"
