@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from judgeforge.errors import InputError
 from judgeforge.files import write_atomically
-from judgeforge.grading.records import Choice, Format
+from judgeforge.grading.records import Format, Preference
 
 VERDICTS_FILE = "verdicts.parquet"
 
@@ -59,7 +59,7 @@ class VerdictRow(BaseModel):
         gold_choice: ``A``, ``B`` or ``tie`` in the order given (pairwise); None in direct rows.
         score: the judge's score, None if unparsable or pairwise.
         expected_score: mean of the scores by their probabilities, where these were asked for.
-        choice: the judge's choice in the order shown, None if unparsable or direct.
+        choice: the judge's choice in the order shown, None if unparsable or direct; ``tie`` only if recorded elsewhere.
         raw_text: the completion as it came.
         finish: see ``judgeforge.engines.protocol.Completion``.
         lengths: characters of the item's response, or of both in the order given.
@@ -83,7 +83,7 @@ class VerdictRow(BaseModel):
     gold_choice: Literal["A", "B", "tie"] | None
     score: int | None
     expected_score: float | None
-    choice: Choice | None
+    choice: Preference | None
     feedback: str
     raw_text: str
     prompt_tokens: int

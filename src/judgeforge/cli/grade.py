@@ -73,21 +73,14 @@ def _fetch_champion() -> Path:
 def _grade_items(
     items: "list[DirectItem | PairwiseItem]", model: Path, base: Path | None, params: EvaluateParams
 ) -> Iterator[tuple[int, Row]]:
-    from judgeforge.engines.grading import stream_verdicts  # noqa: PLC0415 - torch takes seconds
-    from judgeforge.engines.protocol import build_generation  # noqa: PLC0415
-    from judgeforge.engines.transformers import TransformersEngine  # noqa: PLC0415
+    from judgeforge.engines.building import build_engine  # noqa: PLC0415 - torch takes seconds
+    from judgeforge.engines.grading import stream_verdicts  # noqa: PLC0415
     from judgeforge.grading.templates import load_template  # noqa: PLC0415
 
     if not model.is_dir():
         raise InputError(f"There is no judge in {model}.", "name a judge's folder, such as models/merged.")
     template = load_template(model)
-    engine = TransformersEngine(
-        model,
-        template=template,
-        base_folder=base,
-        generation=build_generation(params),
-        **params.model_dump(include={"batch_size", "dtype", "cpu_threads"}),
-    )
+    engine = build_engine(params, model, base, template)
     for index, verdict, completion in stream_verdicts(engine, items, template):
         row = {"item_id": items[index].item_id, "format": items[index].format, **verdict.model_dump()}
         yield index, row | {"finish": completion.finish, "raw_text": completion.text}

@@ -2,51 +2,77 @@
 
 from pathlib import Path
 
+from judgeforge.engines.endpoint.settings import load_endpoint
 from judgeforge.errors import InputError
+from judgeforge.evaluate.journal import Journal
 from judgeforge.evaluate.run import (
+    evaluate_endpoint,
     evaluate_judge,
+    evaluate_recorded,
     evaluate_reference,
     load_benchmarks,
     load_contaminated,
     write_evaluation,
 )
+from judgeforge.evaluate.summary import show_metrics
+from judgeforge.grading.templates import TEMPLATE_FILE, load_template
 from judgeforge.params import EvaluateParams, load_section
 from judgeforge.stage import run_stage
 from judgeforge.tracking import stage_run
+
+_TEMPLATE = "judgeforge-1"
+_ANSWERS = Path(".judgeforge/answers.sqlite")
 
 
 def main(
     *,
     judge: str,
-    benchmarks: Path,
-    audit: Path,
-    out: Path,
-    journal: Path,
+    benchmarks: Path = Path("data/benchmarks"),
+    audit: Path | None = None,
+    out: Path | None = None,
+    journal: Path | None = None,
     model: Path | None = None,
     base: Path | None = None,
-    template: Path | None = None,
+    template: str = _TEMPLATE,
+    endpoint: Path | None = None,
+    recorded: Path | None = None,
     train: Path | None = None,
 ) -> None:
-    """Evaluate one judge (--model, --template; --base for an adapter that was moved) or a reference (--train).
+    """Evaluate one judge: a model, an endpoint, recorded verdicts, or a trivial reference.
 
-    Example: python -m judgeforge.evaluate --judge merged --model models/merged
-    --template data/train --benchmarks data/benchmarks --audit data/audit.json --out evaluation/merged
-    --journal .judgeforge/journal/merged
+    One of --model (with --template if it carries none, and --base for an adapter that was moved), --endpoint (a YAML
+    file), --recorded (a JSON Lines file) or --train (training sets, for the references majority, random and longer).
+    Verdicts and metrics go to evaluation/JUDGE unless --out says otherwise.
+
+    Example: judgeforge evaluate --judge mine --model models/merged;
+    judgeforge evaluate --judge gpt-4 --endpoint endpoints/gpt-4.yaml;
+    judgeforge evaluate --judge theirs --recorded their-verdicts.jsonl
     """
+    if sum(source is not None for source in (model, endpoint, recorded, train)) != 1:
+        raise InputError("What is to be evaluated?", "give one of --model, --endpoint, --recorded and --train.")
     params = load_section("evaluate", EvaluateParams)
     loaded = load_benchmarks(params, benchmarks)
     contaminated = load_contaminated(audit)
+    journals = journal or Path(".judgeforge/journal") / judge
+    kept: Journal | None = None
     with stage_run(f"evaluate-{judge}", params.model_dump()) as run:
+        own = model is not None and (model / TEMPLATE_FILE).is_file()
+        used = None if train else load_template(model if own and model else template)
         if train is not None:
             rows = evaluate_reference(params, judge, train, loaded, contaminated)
-            metrics = write_evaluation(params, judge, rows, None, out)
-        elif model is not None and template is not None:
-            rows, kept, used = evaluate_judge(params, judge, model, base, template, loaded, contaminated, journal)
-            metrics = write_evaluation(params, judge, rows, used, out)
+        elif model is not None and used is not None:
+            rows, kept = evaluate_judge(params, judge, model, base, used, loaded, contaminated, journals)
+        elif endpoint is not None and used is not None:
+            settings = load_endpoint(endpoint)
+            rows, kept = evaluate_endpoint(params, judge, settings, used, loaded, contaminated, journals, _ANSWERS)
+        elif recorded is not None and used is not None:
+            rows = evaluate_recorded(judge, recorded, used, loaded, contaminated)
+        generated = model is not None or endpoint is not None
+        metrics = write_evaluation(params, judge, rows, used, out or Path("evaluation") / judge, generated=generated)
+        if kept is not None:
             kept.discard()
-        else:
-            raise InputError("Nothing to evaluate.", "give --model and --template, or --train.")
         run.log_metrics(_flatten(metrics))
+    show_metrics(metrics)
 
 
 def _flatten(metrics: dict[str, object]) -> dict[str, float]:

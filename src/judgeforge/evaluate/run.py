@@ -8,16 +8,21 @@ from typing import Any
 
 from judgeforge.benchmarks import load_benchmark, select_prompts
 from judgeforge.benchmarks.records import Benchmark
-from judgeforge.engines.protocol import Completion, Engine, Generation, build_generation
+from judgeforge.engines.building import build_engine
+from judgeforge.engines.endpoint.engine import EndpointEngine
+from judgeforge.engines.endpoint.settings import EndpointSettings
+from judgeforge.engines.protocol import Completion, Engine, build_generation
 from judgeforge.engines.references import build_reference
 from judgeforge.evaluate.journal import Journal
 from judgeforge.evaluate.judging import ask_questions
 from judgeforge.evaluate.metrics import compute_metrics
 from judgeforge.evaluate.plan import Question, plan_questions
+from judgeforge.evaluate.recorded import answer_from_file
 from judgeforge.evaluate.rows import Contaminated, build_rows
 from judgeforge.files import hash_file, load_json, write_folder_atomically, write_json
-from judgeforge.grading.templates import TEMPLATE_FILE, JudgeTemplate, load_template
+from judgeforge.grading.templates import JudgeTemplate
 from judgeforge.params import EvaluateParams
+from judgeforge.progress import say
 from judgeforge.verdicts import VerdictRow, load_verdicts, write_verdicts
 
 METRICS_FILE = "metrics.json"
@@ -32,8 +37,10 @@ def load_benchmarks(params: EvaluateParams, embedded: Path) -> list[Benchmark]:
     ]
 
 
-def load_contaminated(audit: Path) -> dict[str, set[str]]:
-    """Read the audit: item ids that stand in the training set, by benchmark."""
+def load_contaminated(audit: Path | None) -> dict[str, set[str]]:
+    """Read the audit: item ids that stand in the training set, by benchmark; none for a judge not trained here."""
+    if audit is None:
+        return {}
     return {name: set(entry["contaminated"]) for name, entry in load_json(audit).items()}
 
 
@@ -42,11 +49,11 @@ def evaluate_judge(
     name: str,
     model: Path,
     base: Path | None,
-    fallback_template: Path,
+    template: JudgeTemplate,
     benchmarks: Sequence[Benchmark],
     contaminated: Contaminated,
     journal_folder: Path,
-) -> tuple[list[VerdictRow], Journal, JudgeTemplate]:
+) -> tuple[list[VerdictRow], Journal]:
     """Judge all items with a model.
 
     Args:
@@ -54,29 +61,79 @@ def evaluate_judge(
         name: the judge's.
         model: its folder: full weights or an adapter.
         base: the base model of an adapter; None: the one that the adapter names.
-        fallback_template: for a judge that was not trained (the base) and so carries no template.
+        template: the judge's own (see ``choose_template``).
         benchmarks: what to judge.
         contaminated: item ids by benchmark.
         journal_folder: where completions are kept until the verdicts are written.
     """
-    template = load_template(model if (model / TEMPLATE_FILE).is_file() else fallback_template)
-    generation = build_generation(params)
     decoding = {
-        "generation": generation.model_dump(),
+        "generation": build_generation(params).model_dump(),
         "template": template.compute_digest(),
         **params.model_dump(include={"engine", "batch_size", "dtype", "cpu_threads"}),
     }
     journal = Journal(journal_folder, compute_journal_key(model, decoding))
+    engine = build_engine(params, model, base, template)
+    return _ask(params, name, engine, template, benchmarks, contaminated, journal), journal
+
+
+def evaluate_endpoint(
+    params: EvaluateParams,
+    name: str,
+    settings: EndpointSettings,
+    template: JudgeTemplate,
+    benchmarks: Sequence[Benchmark],
+    contaminated: Contaminated,
+    journal_folder: Path,
+    cache: Path,
+) -> tuple[list[VerdictRow], Journal]:
+    """Judge all items with a judge behind an endpoint; what it may cost is said first.
+
+    Args:
+        params: the section ``evaluate``.
+        name: the judge's.
+        settings: of the endpoint.
+        template: what it is asked by.
+        benchmarks: what to judge.
+        contaminated: item ids by benchmark.
+        journal_folder: where completions are kept until the verdicts are written.
+        cache: file of all answers that were ever paid for.
+    """
+    generation = build_generation(params)
+    engine = EndpointEngine(settings, template=template, generation=generation, cache=cache)
+    questions = [question.render(template) for question in _plan(params, benchmarks)]
+    say(f"{name}: {engine.estimate(questions).describe(settings.currency)}")
+    decoding = {"generation": generation.model_dump(), "template": template.compute_digest()}
+    key = hashlib.sha256(json.dumps([settings.compute_digest(), decoding], sort_keys=True).encode()).hexdigest()[:16]
+    journal = Journal(journal_folder, key)
+    return _ask(params, name, engine, template, benchmarks, contaminated, journal), journal
+
+
+def evaluate_recorded(
+    name: str, path: Path, template: JudgeTemplate, benchmarks: Sequence[Benchmark], contaminated: Contaminated
+) -> list[VerdictRow]:
+    """Score recorded verdicts as those of a judge that runs here, in ``clean`` mode."""
+    return build_rows(name, "clean", answer_from_file(path, name, template, benchmarks), contaminated)
+
+
+def _ask(
+    params: EvaluateParams,
+    name: str,
+    engine: Engine,
+    template: JudgeTemplate,
+    benchmarks: Sequence[Benchmark],
+    contaminated: Contaminated,
+    journal: Journal,
+) -> list[VerdictRow]:
     answers = ask_questions(
-        _build_engine(params, model, base, template, generation),
+        engine,
         _plan(params, benchmarks),
         template,
         journal,
         mode=params.mode,
-        greedy=generation.temperature == 0,
+        greedy=build_generation(params).temperature == 0,
         description=f"evaluate {name}",
     )
-    return build_rows(name, params.mode, answers, contaminated), journal, template
+    return build_rows(name, params.mode, answers, contaminated)
 
 
 def compute_journal_key(model: Path, decoding: dict[str, Any]) -> str:
@@ -99,22 +156,6 @@ def _plan(params: EvaluateParams, benchmarks: Sequence[Benchmark]) -> list[Quest
         samples=params.samples,
         direct_for_pairwise=params.direct_for_pairwise,
         seed=params.seed,
-    )
-
-
-def _build_engine(
-    params: EvaluateParams, model: Path, base: Path | None, template: JudgeTemplate, generation: Generation
-) -> Engine:
-    from judgeforge.engines.transformers import TransformersEngine  # noqa: PLC0415 - references need no torch
-
-    return TransformersEngine(
-        model,
-        base_folder=base,
-        template=template,
-        generation=generation,
-        batch_size=params.batch_size,
-        dtype=params.dtype,
-        cpu_threads=params.cpu_threads,
     )
 
 
@@ -144,16 +185,31 @@ def _tell_apart(question: Question) -> Any:
 
 
 def write_evaluation(
-    params: EvaluateParams, name: str, rows: Sequence[VerdictRow], template: JudgeTemplate | None, out: Path
+    params: EvaluateParams,
+    name: str,
+    rows: Sequence[VerdictRow],
+    template: JudgeTemplate | None,
+    out: Path,
+    *,
+    generated: bool,
 ) -> dict[str, object]:
-    """Write verdicts and the metrics computed from them; return the metrics."""
+    """Write verdicts and the metrics computed from them; return the metrics.
+
+    Args:
+        params: the section ``evaluate``.
+        name: the judge's.
+        rows: its verdicts.
+        template: what it was asked or read by; None for a reference.
+        out: the folder.
+        generated: whether an engine decoded them as ``params`` says.
+    """
     with write_folder_atomically(out) as folder:
         write_verdicts(rows, folder)
         metrics: dict[str, object] = {
             "judge": name,
             "template": None if template is None else {"name": template.name, "digest": template.compute_digest()},
-            "mode": params.mode,
-            "generation": None if template is None else build_generation(params).model_dump(),
+            "mode": rows[0].mode,
+            "generation": build_generation(params).model_dump() if generated else None,
             "benchmarks": compute_metrics(
                 load_verdicts(folder), params.bootstrap_resamples, params.confidence, params.seed
             ),

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 Format = Literal["direct", "pairwise"]
 Choice = Literal["A", "B"]
+Preference = Literal["A", "B", "tie"]
 Message = dict[str, str]
 
 NonBlank = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -75,14 +76,14 @@ class Verdict(BaseModel):
     Args:
         feedback: the text before the closing marker (all of it where there is no marker).
         score: of direct assessment, 1 to 5.
-        choice: of pairwise ranking.
+        choice: of pairwise ranking; a tie only in verdicts recorded elsewhere: no judge here is taught to say it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     feedback: str
     score: int | None = None
-    choice: Choice | None = None
+    choice: Preference | None = None
 
     @property
     def parsed(self) -> bool:

@@ -27,6 +27,9 @@ JUDGED_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 }
 """One row an item and method: choices are named by the order given, also where the other order was shown."""
 
+_HALF = 0.5
+"""What a tie counts for either side."""
+
 _KEYS = ["judge", "mode", "benchmark", "format", "method", "item_id"]
 _FACTS = ["prompt_id", "group", "contaminated", "gold_score", "graders", "gold_choice", "lengths"]
 
@@ -76,7 +79,8 @@ def _join_pairwise(answers: pl.DataFrame) -> pl.DataFrame:
         preferred=pl.when(swapped).then(exchanged).otherwise("choice")
     )
     orders = rows.group_by([*_KEYS, "order"]).agg(
-        for_a=(pl.col("preferred") == "A").sum(), for_b=(pl.col("preferred") == "B").sum()
+        for_a=(pl.col("preferred") == "A").sum() + _HALF * (pl.col("preferred") == "tie").sum(),
+        for_b=(pl.col("preferred") == "B").sum() + _HALF * (pl.col("preferred") == "tie").sum(),
     )
     majority = (
         pl.when((pl.col("for_a") == 0) & (pl.col("for_b") == 0))

@@ -143,7 +143,7 @@ def test_a_closed_iterator_takes_back_what_is_on_its_way(server, build):
 
 def test_missing_and_damaged_keys_are_told_by_the_name_of_the_variable(build, monkeypatch):
     monkeypatch.delenv("SOME_KEY")
-    with pytest.raises(InputError, match="SOME_KEY.*is not set"):
+    with pytest.raises(InputError, match=r"SOME_KEY.*is not set"):
         build()
     monkeypatch.setenv("SOME_KEY", f"{KEY}\nx")
     with pytest.raises(InputError) as caught:

@@ -44,6 +44,14 @@ class Estimate:
     output_tokens: int
     price: float | None
 
+    def describe(self, currency: str) -> str:
+        """Say it in a sentence."""
+        known = "unknown: no prices are set" if self.price is None else f"{self.price:,.2f} {currency} at most"
+        return (
+            f"{self.questions:,} questions, {self.cached:,} of them answered already; about {self.prompt_tokens:,} "
+            f"prompt tokens and at most {self.output_tokens:,} answer tokens to pay for; price {known}."
+        )
+
 
 class EndpointEngine:
     """A judge behind an OpenAI-compatible chat endpoint.
