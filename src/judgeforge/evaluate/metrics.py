@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from judgeforge.grading.records import SCORES, Format
-from judgeforge.statistics import MAIN_MEASURE, MEASURES, build_columns, build_judged_items, cluster_bootstrap
+from judgeforge.statistics import MAIN_MEASURE, MEASURES, build_columns, build_judged_items, cluster_bootstrap, compute
 
 
 def compute_metrics(verdicts: pl.DataFrame, resamples: int, confidence: float, seed: int) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def _measure_groups(clean: pl.DataFrame, format: Format) -> dict[str, Any]:
     groups = {}
     for name in sorted(counted["group"].unique()):
         rows = counted.filter(pl.col("group") == name)
-        groups[name] = {"value": statistic(build_columns(rows)), "items": rows.height}
+        groups[name] = {"value": compute(statistic, build_columns(rows)), "items": rows.height}
     return groups
 
 

@@ -2,6 +2,7 @@
 
 from judgeforge.statistics.bootstrap import Interval, cluster_bootstrap
 from judgeforge.statistics.judged import JUDGED_SCHEMA, build_judged_items, select_main
+from judgeforge.statistics.measure import Measure, compute
 from judgeforge.statistics.measures import CHANCE, MAIN_MEASURE, MEASURES, build_columns
 from judgeforge.statistics.paired import compute_difference
 
@@ -11,9 +12,11 @@ __all__ = [
     "MAIN_MEASURE",
     "MEASURES",
     "Interval",
+    "Measure",
     "build_columns",
     "build_judged_items",
     "cluster_bootstrap",
+    "compute",
     "compute_difference",
     "select_main",
 ]

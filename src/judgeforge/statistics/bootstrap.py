@@ -1,25 +1,27 @@
 """Percentile bootstrap that resamples whole clusters, since items of one prompt are not independent of one another."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Columns = Mapping[str, NDArray[Any]]
-Statistic = Callable[[Columns], float | None]
+from judgeforge.statistics.measure import Array, Columns, Measure, Sums
+
+_CHUNK_VALUES = 8_000_000
+"""Resamples are worked on so many numbers at a time (64 MB)."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A statistic and its interval.
+    """A figure and its interval.
 
     Args:
-        value: None where the statistic is undefined.
+        value: None where the figure is undefined.
         low: lower end; None where the value is undefined or there are fewer than two clusters.
         high: upper end, likewise.
-        undefined: resamples left out because the statistic was undefined on them.
+        undefined: resamples left out because the figure was undefined on them.
     """
 
     value: float | None
@@ -33,42 +35,82 @@ class Interval:
 
 
 def cluster_bootstrap(
-    statistic: Statistic, columns: Columns, clusters: NDArray[Any], *, resamples: int, confidence: float, seed: int
+    measure: Measure, columns: Columns, clusters: NDArray[Any], *, resamples: int, confidence: float, seed: int
 ) -> Interval:
-    """Compute a statistic and its percentile interval (Efron 1979; clusters: Davison & Hinkley 1997, section 3.8).
+    """Compute a measure and its percentile interval (Efron 1979; clusters: Davison & Hinkley 1997, section 3.8).
 
     Args:
-        statistic: from columns to a number, or None where undefined; a difference of two judges' measures on the same
-            rows makes the comparison paired.
+        measure: of the columns.
         columns: arrays of equal length, one row an item.
         clusters: the cluster of each row.
         resamples: how many draws of as many clusters as there are, with replacement.
         confidence: share of the resampled values within the interval.
         seed: equal seeds draw equal resamples of equal clusters.
     """
-    value = statistic(columns) if clusters.size else None
-    names, cluster_of = np.unique(clusters, return_inverse=True)
-    if value is None or names.size < 2:
-        return Interval(value, None, None)
-    by_cluster = np.argsort(cluster_of, kind="stable")
-    sizes = np.bincount(cluster_of)
-    starts = np.cumsum(sizes) - sizes
-    generator = np.random.default_rng(seed)
-    found = []
-    for _ in range(resamples):
-        drawn = generator.integers(names.size, size=names.size)
-        rows = by_cluster[_expand(starts[drawn], sizes[drawn])]
-        resampled = statistic({name: column[rows] for name, column in columns.items()})
-        if resampled is not None:
-            found.append(resampled)
-    if not found:
+    return bootstrap_difference(measure, [columns], clusters, resamples=resamples, confidence=confidence, seed=seed)
+
+
+def bootstrap_difference(
+    measure: Measure,
+    sides: Sequence[Columns],
+    clusters: NDArray[Any],
+    *,
+    resamples: int,
+    confidence: float,
+    seed: int,
+) -> Interval:
+    """Compute a measure of the first side, less that of the second if there is one, and its percentile interval.
+
+    Both sides are resampled alike: the comparison is paired. Other arguments as in ``cluster_bootstrap``.
+    """
+    if not clusters.size:
+        return Interval(None, None, None)
+    sums, frame = accumulate(measure, sides, clusters)
+    count = sums[0].shape[0]
+    value = float(_subtract([measure.finish(total(each), frame) for each in sums])[0])
+    if np.isnan(value) or count < 2:
+        return Interval(None if np.isnan(value) else value, None, None)
+    found = np.concatenate(
+        [
+            _subtract([measure.finish(each_weights, frame) for each_weights in weighted])
+            for weighted in _resample(sums, resamples, seed)
+        ]
+    )
+    defined = found[~np.isnan(found)]
+    if not defined.size:
         return Interval(value, None, None, resamples)
-    low, high = np.quantile(found, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(value, float(low), float(high), resamples - len(found))
+    low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(value, float(low), float(high), resamples - defined.size)
 
 
-def _expand(starts: NDArray[Any], sizes: NDArray[Any]) -> NDArray[Any]:
-    """Return start, start + 1, ... of every run, one run after another, without a Python loop."""
-    ends = np.cumsum(sizes)
-    rows: NDArray[Any] = np.arange(ends[-1]) + np.repeat(starts - ends + sizes, sizes)
-    return rows
+def accumulate(measure: Measure, sides: Sequence[Columns], clusters: NDArray[Any]) -> tuple[list[Sums], Any]:
+    """Add up each side by cluster; return the sums and the frame that they share."""
+    names, cluster_of = np.unique(clusters, return_inverse=True)
+    frame = measure.fit(sides)
+    return [measure.accumulate(side, cluster_of, names.size, frame) for side in sides], frame
+
+
+def total(sums: Sums) -> Array:
+    """Add up all clusters, as one row."""
+    return np.asarray(sums.sum(axis=0), dtype=float).reshape(1, -1)
+
+
+def chunk_sizes(sums: Sequence[Sums], rows: int) -> Iterator[int]:
+    """Cut ``rows`` rows of work on these sums into parts that fit into memory."""
+    size = max(1, _CHUNK_VALUES // max(*sums[0].shape, 1))
+    for start in range(0, rows, size):
+        yield min(size, rows - start)
+
+
+def _resample(sums: Sequence[Sums], resamples: int, seed: int) -> Iterator[list[Array]]:
+    """Draw clusters with replacement and add up each side's sums of those drawn."""
+    count = sums[0].shape[0]
+    generator = np.random.default_rng(seed)
+    for size in chunk_sizes(sums, resamples):
+        drawn = generator.integers(count, size=(size, count)) + count * np.arange(size)[:, None]
+        weights = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count).astype(float)
+        yield [weights @ each for each in sums]
+
+
+def _subtract(values: Sequence[Array]) -> Array:
+    return values[0] if len(values) == 1 else values[0] - values[1]

@@ -6,14 +6,13 @@ says otherwise. Measures named ``..._parsed`` leave missing verdicts out: they t
 that cannot keep the format. docs/judging.md says what each figure means.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-import numpy as np
 import polars as pl
 
 from judgeforge.grading.records import SCORES, Format
-from judgeforge.statistics.bootstrap import Columns, Statistic
-from judgeforge.statistics.correlation import Vector, compute_kendall, compute_pearson, compute_spearman
+from judgeforge.statistics.measure import Array, Mean, Measure, Pearson, Table
+from judgeforge.statistics.tables import compute_kappa, compute_kendall, compute_quadratic_kappa, compute_spearman
 
 MIDDLE = SCORES[len(SCORES) // 2]
 
@@ -23,8 +22,10 @@ MAIN_MEASURE: Mapping[Format, str] = {"direct": "pearson", "pairwise": "accuracy
 CHANCE: Mapping[Format, float] = {"direct": 0.0, "pairwise": 0.5}
 """What the main measure is, on average, for verdicts drawn blindly."""
 
+_CODES = {"A": 0, "B": 1, "tie": 2}
 
-def build_columns(judged: pl.DataFrame) -> dict[str, Vector]:
+
+def build_columns(judged: pl.DataFrame) -> dict[str, Array]:
     """Build the columns that ``MEASURES`` read, one row an item; NaN where there is nothing to count.
 
     Args:
@@ -59,12 +60,26 @@ def build_columns(judged: pl.DataFrame) -> dict[str, Vector]:
         correct_both=pl.when(decided & swapped).then((pl.col("choice") == pl.col("gold_choice")).fill_null(False)),
         consistent=both.then(pl.col("choice_given") == pl.col("choice_swapped")),
         bias=pl.mean_horizontal(first_shown) - 0.5,
+        error=(pl.col("score").fill_null(MIDDLE) - pl.col("gold_score")).abs(),
+        whole_gold=whole.round(),
+        whole_score=pl.col("score").round().fill_null(MIDDLE),
+        gold_code=pl.col("gold_choice").replace_strict(_CODES, default=None),
+        choice_code=pl.col("choice").replace_strict(_CODES, default=len(_CODES)),
+        longer=_prefer_longer("choice") - _prefer_longer("gold_choice"),
     )
     return {name: columns[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in columns.columns}
 
 
 def _is_paper(judged: pl.DataFrame) -> bool:
     return bool((judged["mode"] == "paper").any())
+
+
+def _prefer_longer(column: str) -> pl.Expr:
+    """Give 1 for the longer response, half for a tie; null for equal lengths, and where there is no verdict."""
+    choice, first, second = pl.col(column), pl.col("length_a"), pl.col("length_b")
+    longer = pl.when(first > second).then(pl.lit("A")).when(first < second).then(pl.lit("B"))
+    share = pl.when(choice == "tie").then(0.5).otherwise((choice == longer).cast(pl.Float64))
+    return pl.when(choice.is_not_null() & (first != second)).then(share)
 
 
 def _credit(column: str) -> pl.Expr:
@@ -74,43 +89,25 @@ def _credit(column: str) -> pl.Expr:
     return pl.when(choice.is_not_null()).then(credit)
 
 
-def _correlate(correlation: Callable[[Vector, Vector], float | None]) -> Statistic:
-    return lambda columns: correlation(columns["gold"], columns["score"])
-
-
-def _correlate_parsed(columns: Columns) -> float | None:
-    parsed = ~np.isnan(columns["given"])
-    return compute_pearson(columns["gold"][parsed], columns["given"][parsed])
-
-
-def _mean(name: str) -> Statistic:
-    def compute(columns: Columns) -> float | None:
-        known = columns[name][~np.isnan(columns[name])]
-        return float(known.mean()) if known.size else None
-
-    return compute
-
-
-def _compute_mean_error(columns: Columns) -> float | None:
-    return float(np.abs(columns["score"] - columns["gold"]).mean()) if columns["gold"].size else None
-
-
-MEASURES: Mapping[Format, Mapping[str, Statistic]] = {
+MEASURES: Mapping[Format, Mapping[str, Measure]] = {
     "direct": {
-        "pearson": _correlate(compute_pearson),
-        "spearman": _correlate(compute_spearman),
-        "kendall": _correlate(compute_kendall),
-        "mae": _compute_mean_error,
-        "exact_agreement": _mean("agreed"),
-        "pearson_parsed": _correlate_parsed,
+        "pearson": Pearson("gold", "score"),
+        "spearman": Table("gold", "score", compute_spearman),
+        "kendall": Table("gold", "score", compute_kendall),
+        "mae": Mean("error"),
+        "exact_agreement": Mean("agreed"),
+        "quadratic_kappa": Table("whole_gold", "whole_score", compute_quadratic_kappa, square=True),
+        "pearson_parsed": Pearson("gold", "given"),
     },
     "pairwise": {
-        "accuracy": _mean("correct"),
-        "accuracy_both_orders": _mean("correct_both"),
-        "accuracy_with_ties": _mean("correct_with_ties"),
-        "accuracy_parsed": _mean("correct_parsed"),
-        "swap_consistency": _mean("consistent"),
-        "position_bias": _mean("bias"),
+        "accuracy": Mean("correct"),
+        "accuracy_both_orders": Mean("correct_both"),
+        "accuracy_with_ties": Mean("correct_with_ties"),
+        "accuracy_parsed": Mean("correct_parsed"),
+        "cohen_kappa": Table("gold_code", "choice_code", compute_kappa, square=True),
+        "swap_consistency": Mean("consistent"),
+        "position_bias": Mean("bias"),
+        "length_bias": Mean("longer"),
     },
 }
-"""Name to statistic of ``build_columns``, by format."""
+"""Name to measure of ``build_columns``, by format."""

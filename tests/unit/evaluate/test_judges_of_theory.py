@@ -120,8 +120,10 @@ def test_a_judge_that_always_says_a_in_clean_mode(tmp_path: Path) -> None:
         "accuracy_both_orders": 0,
         "accuracy_with_ties": 0.25,
         "accuracy_parsed": 0.5,
+        "cohen_kappa": 0,
         "swap_consistency": 0,
         "position_bias": 0.5,
+        "length_bias": 0,
     }
 
 

@@ -69,11 +69,15 @@ def test_pairwise_counts_a_missing_choice_as_wrong_and_leaves_ties_out() -> None
     values = {name: metric["value"] for name, metric in entry["metrics"].items()}
     assert values.pop("accuracy_both_orders") is None and values.pop("swap_consistency") is None
     # With ties, five items: the tie was called A, and one verdict is missing. A was shown first: 3 of 4 times chosen.
+    # Gold A A B A tie, verdicts A B B none A: 2 of 5 agree; by chance (3 2 + 1 2 + 1 0) / 25 = 8 / 25.
     expected = {
+        "cohen_kappa": (2 / 5 - 8 / 25) / (1 - 8 / 25),
         "accuracy": 2 / 4,
         "accuracy_parsed": 2 / 3,
         "accuracy_with_ties": 2 / 5,
         "position_bias": 3 / 4 - 1 / 2,
+        # B is the longer one: chosen 0 0 1 0 times where people chose 0 1 1 and half: (0 - 0) + (0 - 1) + (1 - 1) + (0 - 1/2), over 4.
+        "length_bias": -1.5 / 4,
     }
     assert values == pytest.approx(expected)
     assert (entry["ties"], entry["items"], entry["unparsable_rate"]) == (1, 5, pytest.approx(0.2))
