@@ -1,7 +1,7 @@
 """The cluster bootstrap of Kendall's tau-b: ours against scipy.stats.bootstrap drawing the same clusters.
 
-SciPy knows no clusters: as its users do, we let it draw cluster numbers and gather their rows in the statistic, which is
-its own ``kendalltau``.
+SciPy knows no clusters: as its users do, we let it draw cluster numbers and gather their rows in the statistic, which
+is its own ``kendalltau``.
 """
 
 import time

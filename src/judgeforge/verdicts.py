@@ -41,6 +41,7 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "output_tokens": pl.Int64,
     "finish": pl.String,
     "lengths": pl.List(pl.Int64),
+    "responses": pl.List(pl.String),
 }
 
 
@@ -63,6 +64,7 @@ class VerdictRow(BaseModel):
         raw_text: the completion as it came.
         finish: see ``judgeforge.engines.protocol.Completion``.
         lengths: characters of the item's response, or of both in the order given.
+        responses: digests of the same: equal texts have equal ones.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -90,6 +92,7 @@ class VerdictRow(BaseModel):
     output_tokens: int
     finish: str
     lengths: tuple[int, ...]
+    responses: tuple[str, ...]
 
 
 def write_verdicts(rows: Sequence[VerdictRow], folder: Path) -> None:

@@ -41,6 +41,7 @@ COMMANDS = {name: Command(f"judgeforge.{name}.__main__", "main", summary) for na
     "recipe": Command("judgeforge.cli.recipe", "recipe", "Write params.yaml from recipes and show what changes."),
     "retrain": Command("judgeforge.cli.retrain", "retrain", "Run the whole pipeline as a flow."),
     "fetch": Command("judgeforge.cli.fetch", "fetch", "Get the published benchmark files."),
+    "compare": Command("judgeforge.cli.compare", "compare", "Compare two evaluated judges, with tests."),
     "questions": Command("judgeforge.cli.questions", "questions", "Write questions for a judge elsewhere."),
     "grade": Command("judgeforge.cli.grade", "grade", "Grade one item, or a file of items."),
 }

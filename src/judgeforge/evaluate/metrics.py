@@ -7,6 +7,7 @@ import polars as pl
 
 from judgeforge.grading.records import SCORES, Format
 from judgeforge.statistics import MAIN_MEASURE, MEASURES, build_columns, build_judged_items, cluster_bootstrap, compute
+from judgeforge.statistics.reliability import compute_ceiling, compute_run_alpha, compute_transitivity
 
 
 def compute_metrics(verdicts: pl.DataFrame, resamples: int, confidence: float, seed: int) -> dict[str, Any]:
@@ -21,10 +22,11 @@ def compute_metrics(verdicts: pl.DataFrame, resamples: int, confidence: float, s
     Returns:
         by benchmark: ``format``, ``mode``, ``items``, ``prompts``, ``contaminated``, ``answers``, ``unparsable_rate``
         (of the answers), ``coverage`` (both None where no item is left), ``metrics`` (name to value, low, high),
-        ``groups`` (name to the main metric's value and its items) and ``bootstrap``; with ``confusion`` (direct: gold
-        score by predicted score, a last column for unparsable) or ``ties`` (pairwise: items that accuracy leaves out);
-        where pairs were judged by two direct grades, too, ``direct_for_pairwise`` (its accuracy, and ``gap``: that of
-        the pairwise verdicts less it, the paper's Table 13).
+        ``groups`` (name to the main metric's value and its items), ``run_alpha`` and ``ceiling`` (see
+        ``judgeforge.statistics.reliability``) and ``bootstrap``; with ``confusion`` (direct: gold score by predicted
+        score, a last column for unparsable) or ``ties`` and ``transitivity`` (pairwise: items that accuracy leaves out;
+        see there); where pairs were judged by two direct grades, too, ``direct_for_pairwise`` (its accuracy, and
+        ``gap``: that of the pairwise verdicts less it, the paper's Table 13).
     """
     bootstrap = {"resamples": resamples, "confidence": confidence, "seed": seed}
     return {
@@ -56,10 +58,13 @@ def _measure_benchmark(verdicts: pl.DataFrame, bootstrap: dict[str, Any]) -> dic
             for name, statistic in MEASURES[kind].items()
         },
         "groups": _measure_groups(clean, kind),
+        "run_alpha": compute_run_alpha(answers) if answers.height else None,
+        "ceiling": compute_ceiling(clean),
         "bootstrap": bootstrap,
     }
     if kind == "direct":
         return entry | {"confusion": _count_confusion(clean)}
+    entry["transitivity"] = compute_transitivity(clean)
     entry["ties"] = int((clean["gold_choice"] == "tie").sum())
     graded = everything.filter((pl.col("method") == "direct_for_pairwise") & ~pl.col("contaminated"))
     return entry | ({"direct_for_pairwise": _measure_gap(clean, graded, bootstrap)} if graded.height else {})

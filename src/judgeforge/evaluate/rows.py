@@ -1,5 +1,6 @@
 """From answers to rows of the verdict table."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 
 from judgeforge.engines.protocol import Completion
@@ -7,6 +8,8 @@ from judgeforge.evaluate.judging import Answer
 from judgeforge.evaluate.plan import Question
 from judgeforge.grading.records import DirectItem
 from judgeforge.verdicts import Mode, VerdictRow
+
+_DIGEST_LENGTH = 16
 
 Contaminated = Mapping[str, set[str]]
 """Item ids by benchmark, from the audit."""
@@ -21,6 +24,7 @@ def _build_row(judge_name: str, mode: Mode, answer: Answer, contaminated: Contam
     question, completion, verdict = answer
     item, benchmark = question.entry.item, question.benchmark
     direct = isinstance(item, DirectItem)
+    responses = (item.response,) if isinstance(item, DirectItem) else (item.response_a, item.response_b)
     gold = question.entry.gold
     return VerdictRow(
         judge=judge_name,
@@ -45,7 +49,8 @@ def _build_row(judge_name: str, mode: Mode, answer: Answer, contaminated: Contam
         prompt_tokens=completion.prompt_tokens,
         output_tokens=completion.output_tokens,
         finish=completion.finish,
-        lengths=(len(item.response),) if isinstance(item, DirectItem) else (len(item.response_a), len(item.response_b)),
+        lengths=tuple(map(len, responses)),
+        responses=tuple(hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH] for text in responses),
     )
 
 

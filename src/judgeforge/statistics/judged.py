@@ -24,6 +24,8 @@ JUDGED_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "length": pl.Int64,
     "length_a": pl.Int64,
     "length_b": pl.Int64,
+    "response_a": pl.String,
+    "response_b": pl.String,
 }
 """One row an item and method: choices are named by the order given, also where the other order was shown."""
 
@@ -31,7 +33,7 @@ _HALF = 0.5
 """What a tie counts for either side."""
 
 _KEYS = ["judge", "mode", "benchmark", "format", "method", "item_id"]
-_FACTS = ["prompt_id", "group", "contaminated", "gold_score", "graders", "gold_choice", "lengths"]
+_FACTS = ["prompt_id", "group", "contaminated", "gold_score", "graders", "gold_choice", "lengths", "responses"]
 
 
 def build_judged_items(verdicts: pl.DataFrame) -> pl.DataFrame:
@@ -52,13 +54,15 @@ def build_judged_items(verdicts: pl.DataFrame) -> pl.DataFrame:
     answers = verdicts.with_columns(grade=pl.when(pl.col("score").is_not_null()).then(graded))
     parts = [_join_direct(answers), _join_pairwise(answers), _join_grades(answers)]
     facts = answers.group_by(_KEYS, maintain_order=True).agg(pl.col(name).first() for name in _FACTS)
-    length = pl.col("lengths").list
+    length, response = pl.col("lengths").list, pl.col("responses").list
     pair = pl.col("format") == "pairwise"
     judged = facts.join(pl.concat(parts, how="diagonal_relaxed"), on=_KEYS, how="left", maintain_order="left")
     return judged.with_columns(
         length=pl.when(~pair).then(length.get(0, null_on_oob=True)),
         length_a=pl.when(pair).then(length.get(0, null_on_oob=True)),
         length_b=pl.when(pair).then(length.get(1, null_on_oob=True)),
+        response_a=pl.when(pair).then(response.get(0, null_on_oob=True)),
+        response_b=pl.when(pair).then(response.get(1, null_on_oob=True)),
     ).select(pl.col(name).cast(kind) for name, kind in JUDGED_SCHEMA.items())
 
 

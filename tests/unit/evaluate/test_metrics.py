@@ -13,7 +13,7 @@ def build_table(rows: list[dict]) -> pl.DataFrame:
     defaults = {"judge": "merged", "group": "facts", "contaminated": False, "feedback": "", "raw_text": ""}
     defaults |= {"gold_score": None, "gold_choice": None, "score": None, "choice": None, "finish": "verdict"}
     defaults |= {"prompt_tokens": 1, "output_tokens": 1, "mode": "clean", "sample": 0, "graders": []}
-    defaults |= {"expected_score": None, "lengths": [2, 3]}
+    defaults |= {"expected_score": None, "lengths": [2, 3], "responses": ["x", "y"]}
     numbered = [{"item_id": f"i{index}", "prompt_id": f"p{index}", **row} for index, row in enumerate(rows)]
     return pl.DataFrame([defaults | row for row in numbered], schema=SCHEMA)
 
@@ -76,7 +76,7 @@ def test_pairwise_counts_a_missing_choice_as_wrong_and_leaves_ties_out() -> None
         "accuracy_parsed": 2 / 3,
         "accuracy_with_ties": 2 / 5,
         "position_bias": 3 / 4 - 1 / 2,
-        # B is the longer one: chosen 0 0 1 0 times where people chose 0 1 1 and half: (0 - 0) + (0 - 1) + (1 - 1) + (0 - 1/2), over 4.
+        # B is the longer one: chosen 0 0 1 0 times, by people 0 1 1 and half a time.
         "length_bias": -1.5 / 4,
     }
     assert values == pytest.approx(expected)

@@ -70,6 +70,7 @@ def write_judge(folder: Path, judge: str, contaminated: frozenset[str] = frozens
                     graders=(),
                     expected_score=None,
                     lengths=(9,) if direct else (8, 9),
+                    responses=("x",) if direct else ("x", "y"),
                     item_id=entry.item.item_id,
                     prompt_id=entry.item.prompt_id,
                     group=entry.group,
