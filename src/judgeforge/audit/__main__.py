@@ -3,19 +3,22 @@
 from pathlib import Path
 
 from judgeforge.audit.run import audit
-from judgeforge.params import EvaluateParams, load_section
+from judgeforge.params import AuditParams, EvaluateParams, load_section
 from judgeforge.progress import say
 from judgeforge.stage import run_stage
 
 
 def main(*, train: Path, benchmarks: Path, out: Path) -> None:
-    """Look for benchmark prompts in the training sets.
+    """Look for the instructions and responses of benchmarks in the training sets.
 
     Example: python -m judgeforge.audit --train data/train --benchmarks data/benchmarks --out data/audit.json
     """
-    findings = audit(load_section("evaluate", EvaluateParams), train=train, benchmarks=benchmarks, out=out)
+    params, evaluation = load_section("audit", AuditParams), load_section("evaluate", EvaluateParams)
+    findings = audit(params, evaluation, train=train, benchmarks=benchmarks, out=out)
     for name, finding in findings.items():
-        say(f"{name}: {len(finding['contaminated'])} of {finding['items']} items stand in the training sets")
+        ways = ", ".join(f"{way.replace('_', ' ')} {count}" for way, count in finding["by"].items() if count)
+        count = len(finding["contaminated"])
+        say(f"{name}: {count} of {finding['items']} items stand in the training sets{f' ({ways})' if ways else ''}")
 
 
 if __name__ == "__main__":

@@ -1,31 +1,53 @@
-"""The stage as one function: training instructions and benchmarks in, contaminated items out."""
+"""The stage as one function: the texts of the training sets and benchmarks in, contaminated items out."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
+from judgeforge.audit.ngrams import find_seen
 from judgeforge.audit.overlap import find_overlaps
 from judgeforge.benchmarks import load_benchmark
 from judgeforge.errors import InputError
 from judgeforge.files import load_json_rows, write_json
-from judgeforge.params import EvaluateParams
+from judgeforge.grading.records import DirectItem, PairwiseItem
+from judgeforge.params import AuditParams, EvaluateParams
 from judgeforge.progress import track
 
 INSTRUCTIONS_FILE = "instructions.jsonl"
 
 
 class Finding(TypedDict):
-    """What was found in one benchmark: how many items, which of them are contaminated, and what share."""
+    """What was found in one benchmark.
+
+    Args:
+        items: how many it has.
+        contaminated: the ids of those that stand in the training sets.
+        share: of the items.
+        by: how many of them each way of looking found: ``instruction`` (equal, or one inside the other),
+            ``instruction_ngrams``, ``response_ngrams``.
+    """
 
     items: int
     contaminated: list[str]
     share: float
+    by: dict[str, int]
 
 
-def audit(params: EvaluateParams, *, train: Path, benchmarks: Path, out: Path) -> dict[str, Finding]:
+@dataclass(frozen=True)
+class _Texts:
+    instructions: list[str]
+    responses: list[str]
+
+
+def audit(
+    params: AuditParams, evaluation: EvaluateParams, *, train: Path, benchmarks: Path, out: Path
+) -> dict[str, Finding]:
     """Compare every benchmark with the training sets, validation included, and write the findings.
 
     Args:
-        params: of ``evaluate``: the names of the benchmarks and the folder of the published ones.
+        params: of ``audit``.
+        evaluation: of ``evaluate``: the names of the benchmarks and the folder of the published ones.
         train: folder of the training sets.
         benchmarks: folder of the embedded benchmarks.
         out: JSON file.
@@ -33,22 +55,48 @@ def audit(params: EvaluateParams, *, train: Path, benchmarks: Path, out: Path) -
     Raises:
         InputError: the training sets or a benchmark cannot be read.
     """
-    training = _load_instructions(train / INSTRUCTIONS_FILE)
+    training = _load_texts(train / INSTRUCTIONS_FILE)
+    folder = None if evaluation.benchmarks_folder is None else Path(evaluation.benchmarks_folder)
     findings: dict[str, Finding] = {}
-    for name in track(params.benchmarks, "auditing benchmarks"):
-        folder = None if params.benchmarks_folder is None else Path(params.benchmarks_folder)
+    for name in track(evaluation.benchmarks, "auditing benchmarks"):
         items = [entry.item for entry in load_benchmark(name, benchmarks, folder).items]
-        overlaps = find_overlaps([item.instruction for item in items], training)
-        contaminated = [item.item_id for item, overlap in zip(items, overlaps, strict=True) if overlap]
-        share = len(contaminated) / len(items) if items else 0.0
-        findings[name] = {"items": len(items), "contaminated": contaminated, "share": share}
+        findings[name] = _look_for(items, training, params)
     write_json(out, findings)
     return findings
 
 
-def _load_instructions(path: Path) -> list[str]:
-    rows = load_json_rows(path)
-    instructions = [row.get("instruction") for row in rows]
-    if not all(isinstance(instruction, str) for instruction in instructions):
-        raise InputError(f"{path} has a row without an instruction.", "write it again with 'dvc repro prepare'.")
-    return [str(instruction) for instruction in instructions]
+def _look_for(items: Sequence[DirectItem | PairwiseItem], training: _Texts, params: AuditParams) -> Finding:
+    options = {"size": params.ngram_words, "share": params.ngram_share}
+    instructions = [item.instruction for item in items]
+    responses = [text for item in items for text in _list_responses(item)]
+    seen = dict(zip(responses, find_seen(responses, training.responses, **options), strict=True))  # type: ignore[arg-type]
+    ways = {
+        "instruction": find_overlaps(instructions, training.instructions),
+        "instruction_ngrams": find_seen(instructions, training.instructions, **options),  # type: ignore[arg-type]
+        "response_ngrams": [any(seen[text] for text in _list_responses(item)) for item in items],
+    }
+    contaminated = [item.item_id for index, item in enumerate(items) if any(found[index] for found in ways.values())]
+    return {
+        "items": len(items),
+        "contaminated": contaminated,
+        "share": len(contaminated) / len(items) if items else 0.0,
+        "by": {way: sum(found) for way, found in ways.items()},
+    }
+
+
+def _list_responses(item: DirectItem | PairwiseItem) -> tuple[str, ...]:
+    return (item.response,) if isinstance(item, DirectItem) else (item.response_a, item.response_b)
+
+
+def _load_texts(path: Path) -> _Texts:
+    texts = _Texts([], [])
+    for row in load_json_rows(path):
+        instruction, responses = row.get("instruction"), row.get("responses")
+        if not isinstance(instruction, str) or not isinstance(responses, list):
+            raise InputError(
+                f"{path} has a row without an instruction and its responses.",
+                "write it again with 'dvc repro prepare'.",
+            )
+        texts.instructions.append(instruction)
+        texts.responses.extend(map(str, responses))
+    return texts

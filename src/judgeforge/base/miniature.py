@@ -49,6 +49,7 @@ def build_miniature(folder: Path, dtype: str, seed: int, vocabulary_extra: int =
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
+        head_dim=32,  # the smallest that vLLM's attention on CPU knows
         max_position_embeddings=8192,
         tie_word_embeddings=True,
         bos_token_id=0,

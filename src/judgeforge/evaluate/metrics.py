@@ -10,7 +10,9 @@ from judgeforge.statistics import MAIN_MEASURE, MEASURES, build_columns, build_j
 from judgeforge.statistics.reliability import compute_ceiling, compute_run_alpha, compute_transitivity
 
 
-def compute_metrics(verdicts: pl.DataFrame, resamples: int, confidence: float, seed: int) -> dict[str, Any]:
+def compute_metrics(
+    verdicts: pl.DataFrame, resamples: int, confidence: float, seed: int, max_contaminated_share: float = 1.0
+) -> dict[str, Any]:
     """Compute the metrics of every benchmark, JSON-ready; contaminated items are counted and left out.
 
     Args:
@@ -18,24 +20,26 @@ def compute_metrics(verdicts: pl.DataFrame, resamples: int, confidence: float, s
         resamples: of the prompt clusters, for the intervals.
         confidence: of the intervals.
         seed: of the bootstrap.
+        max_contaminated_share: a benchmark that loses a larger share of its items is ``barred``.
 
     Returns:
-        by benchmark: ``format``, ``mode``, ``items``, ``prompts``, ``contaminated``, ``answers``, ``unparsable_rate``
-        (of the answers), ``coverage`` (both None where no item is left), ``metrics`` (name to value, low, high),
-        ``groups`` (name to the main metric's value and its items), ``run_alpha`` and ``ceiling`` (see
-        ``judgeforge.statistics.reliability``) and ``bootstrap``; with ``confusion`` (direct: gold score by predicted
-        score, a last column for unparsable) or ``ties`` and ``transitivity`` (pairwise: items that accuracy leaves out;
-        see there); where pairs were judged by two direct grades, too, ``direct_for_pairwise`` (its accuracy, and
-        ``gap``: that of the pairwise verdicts less it, the paper's Table 13).
+        by benchmark: ``format``, ``mode``, ``items``, ``prompts``, ``contaminated``, ``barred`` (too many of them are:
+        the gate does not use it), ``answers``, ``unparsable_rate`` (of the answers), ``coverage`` (both None where no
+        item is left), ``metrics`` (name to value, low, high), ``groups`` (name to the main metric's value and its
+        items), ``run_alpha`` and ``ceiling`` (see ``judgeforge.statistics.reliability``) and ``bootstrap``; with
+        ``confusion`` (direct: gold score by predicted score, a last column for unparsable) or ``ties`` and
+        ``transitivity`` (pairwise: items that accuracy leaves out; see there); where pairs were judged by two direct
+        grades, too, ``direct_for_pairwise`` (its accuracy, and ``gap``: that of the pairwise verdicts less it, the
+        paper's Table 13).
     """
     bootstrap = {"resamples": resamples, "confidence": confidence, "seed": seed}
     return {
-        name: _measure_benchmark(verdicts.filter(pl.col("benchmark") == name), bootstrap)
+        name: _measure_benchmark(verdicts.filter(pl.col("benchmark") == name), bootstrap, max_contaminated_share)
         for name in verdicts["benchmark"].unique(maintain_order=True)
     }
 
 
-def _measure_benchmark(verdicts: pl.DataFrame, bootstrap: dict[str, Any]) -> dict[str, Any]:
+def _measure_benchmark(verdicts: pl.DataFrame, bootstrap: dict[str, Any], max_share: float) -> dict[str, Any]:
     kind: Format = verdicts["format"][0]
     answers = verdicts.filter(~pl.col("contaminated") & (pl.col("method") == kind))
     parsed = answers["score" if kind == "direct" else "choice"].is_not_null()
@@ -50,6 +54,7 @@ def _measure_benchmark(verdicts: pl.DataFrame, bootstrap: dict[str, Any]) -> dic
         "items": clean.height,
         "prompts": clean["prompt_id"].n_unique(),
         "contaminated": judged.height - clean.height,
+        "barred": judged.height - clean.height > max_share * judged.height,
         "answers": answers.height,
         "unparsable_rate": None if coverage is None else 1 - coverage,
         "coverage": coverage,

@@ -211,7 +211,11 @@ def write_evaluation(
             "mode": rows[0].mode,
             "generation": build_generation(params).model_dump() if generated else None,
             "benchmarks": compute_metrics(
-                load_verdicts(folder), params.bootstrap_resamples, params.confidence, params.seed
+                load_verdicts(folder),
+                params.bootstrap_resamples,
+                params.confidence,
+                params.seed,
+                params.max_contaminated_share,
             ),
         }
         write_json(folder / METRICS_FILE, metrics)

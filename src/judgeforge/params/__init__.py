@@ -3,7 +3,7 @@
 A stage loads its own section only, exactly what ``dvc.yaml`` lists for it.
 """
 
-from judgeforge.params.evaluation import EvaluateParams
+from judgeforge.params.evaluation import AuditParams, EvaluateParams
 from judgeforge.params.loading import Params, check_params, load_params, load_section
 from judgeforge.params.sections import (
     BaseParams,
@@ -20,6 +20,7 @@ from judgeforge.params.sections import (
 )
 
 __all__ = [
+    "AuditParams",
     "BaseParams",
     "EmbeddedParams",
     "EvaluateParams",

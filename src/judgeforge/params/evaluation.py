@@ -7,6 +7,18 @@ from pydantic import Field, model_validator
 from judgeforge.params.section import Positive, Section, Seed
 
 
+class AuditParams(Section):
+    """When a benchmark item counts as trained on; docs/contamination.md says how.
+
+    Args:
+        ngram_words: words in an n-gram; 13 as in the audits of GPT-3 and lm-eval.
+        ngram_share: of a text's n-grams that stand in the training texts.
+    """
+
+    ngram_words: Positive
+    ngram_share: Annotated[float, Field(gt=0, le=1)]
+
+
 class EvaluateParams(Section):
     """From a judge to verdicts and metrics.
 
@@ -30,6 +42,8 @@ class EvaluateParams(Section):
         repetition_penalty: 1.03 in the paper; 1 switches it off.
         dtype: of weights and arithmetic.
         cpu_threads: as in ``train``.
+        max_contaminated_share: a benchmark that loses a larger share of its items to the audit is marked, and the gate
+            does not use it.
         bootstrap_resamples: of the prompt clusters.
         confidence: of the intervals.
     """
@@ -52,6 +66,7 @@ class EvaluateParams(Section):
     repetition_penalty: Annotated[float, Field(gt=0)]
     dtype: Literal["bfloat16", "float32"]
     cpu_threads: Positive | None
+    max_contaminated_share: Annotated[float, Field(ge=0, le=1)]
     bootstrap_resamples: Positive
     confidence: Annotated[float, Field(gt=0, lt=1)]
 

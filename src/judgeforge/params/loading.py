@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from judgeforge.errors import InputError
 from judgeforge.files import read_text
-from judgeforge.params.evaluation import EvaluateParams
+from judgeforge.params.evaluation import AuditParams, EvaluateParams
 from judgeforge.params.section import Section
 from judgeforge.params.sections import BaseParams, MatrixParams, MergeParams, PrepareParams, PromoteParams, TrainParams
 
@@ -21,6 +21,7 @@ class Params(Section):
     prepare: PrepareParams
     train: TrainParams
     merge: MergeParams
+    audit: AuditParams
     evaluate: EvaluateParams
     promote: PromoteParams
 

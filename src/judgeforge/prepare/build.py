@@ -35,11 +35,13 @@ class TrainingSets:
         examples: by file name without ending, in the order of the files.
         pairs: the placed pairs behind the pairwise files, by the same names.
         instructions: by ``prompt_id``, of the rows of all files.
+        responses: likewise.
     """
 
     examples: dict[str, list[TrainingExample]]
     pairs: dict[str, list[PlacedPair]]
     instructions: dict[str, str]
+    responses: dict[str, list[str]]
 
 
 def build_training_sets(rows: Sequence[FeedbackRow], params: PrepareParams, template: JudgeTemplate) -> TrainingSets:
@@ -72,7 +74,11 @@ def build_training_sets(rows: Sequence[FeedbackRow], params: PrepareParams, temp
     used = {example.prompt_id for part in examples.values() for example in part}
     instructions = {row.prompt_id: row.row.instruction for row in direct if row.prompt_id in used}
     shuffled = {name: _shuffle(part, f"{params.seed}/{name}") for name, part in examples.items()}
-    return TrainingSets(shuffled, placed, instructions)
+    responses: dict[str, list[str]] = {prompt_id: [] for prompt_id in instructions}
+    for row in direct:
+        if row.prompt_id in used:
+            responses[row.prompt_id].append(row.row.response)
+    return TrainingSets(shuffled, placed, instructions, responses)
 
 
 def write_training_sets(sets: TrainingSets, template: JudgeTemplate, folder: Path) -> None:
@@ -80,7 +86,10 @@ def write_training_sets(sets: TrainingSets, template: JudgeTemplate, folder: Pat
     with write_folder_atomically(folder) as temporary:
         for name, examples in sets.examples.items():
             write_json_lines(temporary / f"{name}.jsonl", [example.model_dump(mode="json") for example in examples])
-        instructions = [{"prompt_id": key, "instruction": text} for key, text in sorted(sets.instructions.items())]
+        instructions = [
+            {"prompt_id": key, "instruction": text, "responses": sets.responses[key]}
+            for key, text in sorted(sets.instructions.items())
+        ]
         write_json_lines(temporary / "instructions.jsonl", instructions)
         write_template(template, temporary)
 

@@ -29,6 +29,7 @@ class BenchmarkMetrics(BaseModel):
 
     Args:
         unparsable_rate: None where the benchmark has no items left to measure.
+        barred: so many of its items were trained on that no decision rests on it.
         metrics: by name.
     """
 
@@ -36,6 +37,7 @@ class BenchmarkMetrics(BaseModel):
 
     format: Format
     unparsable_rate: float | None
+    barred: bool = False
     metrics: dict[str, Measure]
 
 
@@ -163,6 +165,11 @@ def _require_primary(challenger: JudgeMetrics, params: PromoteParams) -> None:
                 f"promote.primary names {measure!r}, which was not measured of the judge {params.judge!r}.",
                 "name BENCHMARK/METRIC as in reports/metrics.json, or add the benchmark to evaluate.benchmarks.",
             )
+        if challenger[measure.rpartition("/")[0]].barred:
+            raise InputError(
+                f"promote.primary names {measure!r}, and too many of that benchmark's items were trained on.",
+                "name a benchmark that the training sets leave alone (docs/contamination.md).",
+            )
 
 
 def _value(judge: JudgeMetrics, measure: str) -> float | None:
@@ -183,6 +190,8 @@ def _threshold(judge: JudgeMetrics, measure: str) -> float:
 
 def _check_format(challenger: JudgeMetrics, limit: float) -> Iterator[Check]:
     for benchmark, entry in challenger.items():
+        if entry.barred:
+            continue
         name = f"{benchmark}/unparsable_rate"
         yield Check(name=name, figure=entry.unparsable_rate, relation="at most", threshold=limit)
 
@@ -209,7 +218,7 @@ def _check_against_champion(challenger: JudgeMetrics, champion: JudgeMetrics, pa
     ]
     best = max(gains, default=None)
     yield Check(name="best gain over the champion on a primary measure", figure=best, relation="above", threshold=0.0)
-    main = [f"{name}/{MAIN_MEASURE[entry.format]}" for name, entry in challenger.items()]
+    main = [f"{name}/{MAIN_MEASURE[entry.format]}" for name, entry in challenger.items() if not entry.barred]
     for measure in dict.fromkeys([*params.primary, *main]):
         if _has(champion, measure) and _has(challenger, measure):
             yield Check(

@@ -11,6 +11,7 @@ from judgeforge.report.comparison import Check, check_subject
 from judgeforge.report.examples import choose_examples
 from judgeforge.report.sources import Sources
 from judgeforge.report.words import (
+    BARRED,
     JUDGE_NOTES,
     MEASURE_TITLES,
     build_headline,
@@ -57,6 +58,7 @@ def render_page(sources: Sources, differences: dict[str, Any]) -> str:
         judges=[_describe_judge(sources, position) for position in range(len(sources.evaluations))],
         benchmarks=[_describe_benchmark(sources, name, checks[name]) for name in checks],
         measures=MEASURE_TITLES,
+        barred=BARRED if any(entry["barred"] for entry in sources.subject.metrics.values()) else None,
         curves={kind: build_curve(points) for kind, points in sources.curves.items()},
         examples=[example | {"title": name_benchmark(example["benchmark"])} for example in choose_examples(sources)],
         statistics=sources.statistics,
@@ -84,7 +86,7 @@ def _describe_benchmark(sources: Sources, name: str, checks: list[Check]) -> dic
         notes.insert(0, f"A subset: {judged_prompts} of {prompts} prompts, drawn by seed with all their items.")
     return {
         "name": name,
-        "title": name_benchmark(name),
+        "title": name_benchmark(name) + (f" {BARRED}" if entry["barred"] else ""),
         "format": kind,
         "measure": measure,
         "chance": CHANCE[kind],

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from judgeforge.params import Judge, Reference
-from judgeforge.report.words import MEASURE_TITLES, format_figure, format_interval, format_share, name_benchmark
+from judgeforge.report.words import BARRED, MEASURE_TITLES, format_figure, format_interval, format_share, name_benchmark
 from judgeforge.statistics import CHANCE, MAIN_MEASURE
 
 _JUDGES = get_args(Judge)
@@ -28,14 +28,15 @@ def render_terminal_table(metrics: Mapping[str, Any]) -> Table:
         table.add_column(header, justify="right" if header in ("value", "unparsable") else "left", no_wrap=True)
     for benchmark, first in metrics[judges[0]].items():
         measure = MAIN_MEASURE[first["format"]]
+        title = name_benchmark(benchmark) + (f" {BARRED}" if first["barred"] else "")
         if not first["items"]:
-            table.add_row(Text(name_benchmark(benchmark), style="bold"), "", "", "–", "all in training", "")
+            table.add_row(Text(title, style="bold"), "", "", "–", "all in training", "")
             table.add_section()
             continue
         values = {judge: metrics[judge][benchmark]["metrics"][measure]["value"] for judge in judges}
         best = max((value for judge, value in values.items() if value is not None and _is_judge(judge)), default=None)
         chance = f"chance {format_figure(CHANCE[first['format']], measure)}"
-        labels = [name_benchmark(benchmark), MEASURE_TITLES[measure], chance]
+        labels = [title, MEASURE_TITLES[measure], chance]
         for row, judge in enumerate(judges):
             entry = metrics[judge][benchmark]
             style = "dim" if not _is_judge(judge) else "bold green" if values[judge] == best is not None else ""

@@ -82,6 +82,10 @@ def format_share(value: float | None) -> str:
     return ">99%" if 0.995 <= value < 1 else f"{100 * value:.0f}%"
 
 
+BARRED = "†"
+"""Stands behind the title of a benchmark of which too much was trained on."""
+
+
 def name_benchmark(name: str) -> str:
     """Return the benchmark's title."""
     return BENCHMARK_TITLES.get(name, name)

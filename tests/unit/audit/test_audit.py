@@ -5,16 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from judgeforge.audit.ngrams import find_seen
 from judgeforge.audit.overlap import MIN_CONTAINED_CHARACTERS, find_overlaps, normalise
 from judgeforge.audit.run import audit
 from judgeforge.benchmarks.records import BenchmarkItem
 from judgeforge.errors import InputError
 from judgeforge.files import load_json, load_json_rows, write_json_lines
 from judgeforge.grading.records import DirectItem, Rubric
-from judgeforge.params import EvaluateParams, load_section
+from judgeforge.params import AuditParams, EvaluateParams, load_section
 
 ROOT = Path(__file__).parents[3]
 SHARED = ROOT.parent / "shared"
+AUDIT = AuditParams(ngram_words=13, ngram_share=0.5)
 LONG = "How can I improve my time management skills?"
 RUBRIC = Rubric(criteria="Good?", levels=("1", "2", "3", "4", "5"))
 
@@ -56,29 +58,62 @@ def test_index_agrees_with_comparing_every_pair(instructions, training):
     assert find_overlaps(instructions, training) == expected
 
 
-def write_benchmark(folder: Path, instructions: list[str]) -> None:
+def write_benchmark(folder: Path, instructions: list[str], responses: list[str] | None = None) -> None:
     entries = [
         BenchmarkItem(
-            item=DirectItem(item_id=f"i{n}", prompt_id=f"p{n}", instruction=text, response="r", rubric=RUBRIC), gold=3
+            item=DirectItem(item_id=f"i{n}", prompt_id=f"p{n}", instruction=text, response=response, rubric=RUBRIC),
+            gold=3,
         )
-        for n, text in enumerate(instructions)
+        for n, (text, response) in enumerate(zip(instructions, responses or ["r"] * len(instructions), strict=True))
     ]
     write_json_lines(folder / "embedded_direct.jsonl", [entry.model_dump(mode="json") for entry in entries])
 
 
 def test_contaminated_items_are_named_in_the_file(tmp_path, params):
-    write_json_lines(tmp_path / "train" / "instructions.jsonl", [{"prompt_id": "x", "instruction": LONG}])
+    write_json_lines(
+        tmp_path / "train" / "instructions.jsonl", [{"prompt_id": "x", "instruction": LONG, "responses": []}]
+    )
     write_benchmark(tmp_path / "benchmarks", ["Something else.", f"{LONG} Please.", LONG, "More."])
     params = params.model_copy(update={"benchmarks": ("embedded_direct",)})
     out = tmp_path / "audit.json"
-    audit(params, train=tmp_path / "train", benchmarks=tmp_path / "benchmarks", out=out)
-    assert load_json(out) == {"embedded_direct": {"items": 4, "contaminated": ["i1", "i2"], "share": 0.5}}
+    audit(AUDIT, params, train=tmp_path / "train", benchmarks=tmp_path / "benchmarks", out=out)
+    by = {"instruction": 2, "instruction_ngrams": 0, "response_ngrams": 0}
+    assert load_json(out) == {"embedded_direct": {"items": 4, "contaminated": ["i1", "i2"], "share": 0.5, "by": by}}
+
+
+WORDS = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
+
+
+@pytest.mark.parametrize(
+    ("text", "training", "expected"),
+    [
+        (WORDS, [f"They said: {WORDS.upper()}, and so on."], True),
+        (WORDS, [WORDS.removesuffix(" sixteen")], True),
+        (WORDS, [WORDS.replace("eight", "8")], False),
+        (f"{WORDS} {'and other words ' * 9}", [WORDS], False),
+        ("A short answer of nine words that is equal.", ["A short answer of nine words that is equal."], False),
+        ("Yes.", ["Yes."], False),
+        ("", [""], False),
+    ],
+)
+def test_seen_by_ngrams(text, training, expected):
+    assert find_seen([text], training, size=13, share=0.5) == [expected]
+
+
+def test_a_response_that_was_trained_on_contaminates_its_item(tmp_path, params):
+    rows = [{"prompt_id": "x", "instruction": "Another question.", "responses": [f"{WORDS} and more"]}]
+    write_json_lines(tmp_path / "instructions.jsonl", rows)
+    write_benchmark(tmp_path, ["Count for me.", "Stop."], responses=[WORDS, "r"])
+    params = params.model_copy(update={"benchmarks": ("embedded_direct",)})
+    found = audit(AUDIT, params, train=tmp_path, benchmarks=tmp_path, out=tmp_path / "audit.json")
+    assert found["embedded_direct"]["contaminated"] == ["i0"]
+    assert found["embedded_direct"]["by"]["response_ngrams"] == 1
 
 
 def test_broken_instructions_are_an_error_and_nothing_is_written(tmp_path, params):
     (tmp_path / "instructions.jsonl").write_text(json.dumps({"prompt_id": "x"}))
     with pytest.raises(InputError, match="without an instruction"):
-        audit(params, train=tmp_path, benchmarks=tmp_path, out=tmp_path / "audit.json")
+        audit(AUDIT, params, train=tmp_path, benchmarks=tmp_path, out=tmp_path / "audit.json")
     assert not (tmp_path / "audit.json").exists()
 
 
@@ -87,11 +122,14 @@ def test_vicuna_prompts_are_found_in_the_published_benchmarks(tmp_path, params):
     source = SHARED / "collections" / "vicuna_gpt4_feedback.jsonl"
     if not source.is_file() or not (SHARED / "benchmarks").is_dir():
         pytest.skip(f"the collection and the benchmarks are not in {SHARED}")
-    texts = sorted({row["orig_instruction"] for row in load_json_rows(source)})
-    write_json_lines(tmp_path / "instructions.jsonl", [{"prompt_id": text[:9], "instruction": text} for text in texts])
+    rows = [
+        {"prompt_id": str(n), "instruction": row["orig_instruction"], "responses": [row["orig_response"]]}
+        for n, row in enumerate(load_json_rows(source))
+    ]
+    write_json_lines(tmp_path / "instructions.jsonl", rows)
     names = ("vicuna_bench", "mt_bench", "hhh_alignment", "autoj_eval")
     params = params.model_copy(update={"benchmarks": names, "benchmarks_folder": str(SHARED / "benchmarks")})
-    found = audit(params, train=tmp_path, benchmarks=tmp_path, out=tmp_path / "audit.json")
+    found = audit(AUDIT, params, train=tmp_path, benchmarks=tmp_path, out=tmp_path / "audit.json")
     assert {name: len(found[name]["contaminated"]) for name in names} == {
         "vicuna_bench": 320,
         "mt_bench": 8,

@@ -119,3 +119,10 @@ def test_benchmarks_keep_their_order_and_the_result_is_json_ready_and_repeatable
     assert list(metrics) == ["pairs", "grades"]
     assert json.loads(json.dumps(metrics)) == metrics == compute_metrics(table, **OPTIONS)
     assert metrics["pairs"]["bootstrap"] == OPTIONS
+
+
+def test_a_benchmark_is_barred_once_more_than_the_stated_share_was_trained_on() -> None:
+    rows = [direct(1, 2) | {"contaminated": number < 2} for number in range(10)]
+    for share, barred in ((0.1, True), (0.2, False), (1.0, False)):
+        entry = compute_metrics(build_table(rows), **OPTIONS, max_contaminated_share=share)["grades"]
+        assert entry["barred"] is barred

@@ -148,3 +148,15 @@ def test_metrics_of_another_shape_are_refused(tmp_path: Path, document: Any) -> 
     write_json(tmp_path / "metrics.json", document)
     with pytest.raises(InputError, match="not a table of judges' metrics"):
         load_metrics(tmp_path / "metrics.json")
+
+
+def test_a_benchmark_that_was_trained_on_decides_nothing() -> None:
+    barred = build(0.9, 0.9, 0.5)["d"].model_copy(update={"barred": True})
+    challenger = build(0.3, 0.6) | {"seen": barred}
+    decision = decide(challenger, None, RIVALS, PARAMS)
+    assert decision.promoted and not any("seen" in check.name for check in decision.checks)
+    successor = decide(challenger, build(0.2, 0.5) | {"seen": build(0.99, 0.9)["d"]}, RIVALS, PARAMS)
+    assert successor.promoted
+    rests_on_it = PARAMS.model_copy(update={"primary": ("seen/pearson",)})
+    with pytest.raises(InputError, match="too many of that benchmark's items were trained on"):
+        decide(challenger, None, RIVALS, rests_on_it)
