@@ -32,6 +32,13 @@ def test_probabilities_are_the_shares_of_all_verdicts_at_the_verdicts_token(serv
     assert server.bodies[0]["top_logprobs"] == 20
 
 
+def test_the_token_of_the_turns_end_behind_the_text_is_passed_over(server, build):
+    tokens = spell(("[RESULT]", {}), (" 2", {" 2": 0.5, " 3": 0.5}), ("<|im_end|>", {}))
+    server.script = lambda n, body: say("[RESULT] 2", logprobs=tokens)
+    ((_, completion),) = build(expectation=True, top_logprobs=20).complete(ask(1))
+    assert completion.probabilities == pytest.approx({"1": 0, "2": 0.5, "3": 0.5, "4": 0, "5": 0})
+
+
 def test_a_constrained_verdict_takes_a_second_request_that_goes_on_behind_the_marker(server, build):
     server.script = lambda n, body: say(" B" if "structured_outputs" in body else "Both are fine.")
     ((_, completion),) = build(constrained=True, structured_outputs=True).complete(ask(1, "pairwise"))

@@ -92,8 +92,19 @@ def parse_reply(document: Any, request: Request) -> Reply:
         finish="refused" if refused else "length" if choice.finish_reason == "length" else "end",
         prompt_tokens=estimate_tokens(request.prompt) if usage.prompt_tokens is None else usage.prompt_tokens,
         output_tokens=estimate_tokens(text) if usage.completion_tokens is None else usage.completion_tokens,
-        probabilities=compute_probabilities(tokens, request.before, request.format, request.marker),
+        probabilities=compute_probabilities(_cut_to(text, tokens), request.before, request.format, request.marker),
     )
+
+
+def _cut_to(text: str, tokens: Sequence[TokenChances]) -> list[TokenChances]:
+    """Leave out tokens behind the text: vLLM lists that of the turn's end, too."""
+    kept, length = [], 0
+    for token in tokens:
+        if length >= len(text):
+            break
+        kept.append(token)
+        length += len(token.token)
+    return kept
 
 
 def compute_probabilities(
