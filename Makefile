@@ -73,7 +73,7 @@ check: setup ## Lint, types, import contracts, architecture tests, Terraform's f
 	elif ! command -v terraform >/dev/null; then echo "terraform fmt: skipped, terraform is not installed"; \
 	else terraform fmt -check -recursive infra; fi
 
-bench: setup ## Measure us against a peer, side by side (one of benchmarks/: make bench NAME=merge)
+bench: setup ## Measure us against a peer, side by side (one of benchmarks/: make bench NAME=merge; judging needs vLLM)
 	@for file in $(if $(NAME),benchmarks/$(NAME).py,$(filter-out benchmarks/harness.py,$(wildcard benchmarks/*.py))); do \
 	  echo "$$file"; python "$$file"; \
 	done

@@ -87,7 +87,8 @@ class VllmEngine:
             rank = int(load_json(model_folder / ADAPTER_FILE)["r"])
             options = {"enable_lora": True, "max_lora_rank": next(each for each in _RANKS if each >= rank)}
             self._adapter = self._vllm.lora.request.LoRARequest("judge", 1, str(model_folder.resolve()))
-        self._engine = self._start(weights, options, batch_size, dtype)
+        self._llm = self._start(weights, options, batch_size, dtype)
+        self._engine = self._llm.llm_engine
         self._requests = 0
 
     def _start(self, weights: Path, options: Mapping[str, Any], batch_size: int, dtype: str) -> Any:
@@ -114,7 +115,7 @@ class VllmEngine:
             seed=self._generation.seed,
             disable_log_stats=True,
             **options,
-        ).llm_engine
+        )
 
     def complete(self, conversations: Sequence[Conversation]) -> Iterator[tuple[int, Completion]]:
         """Yield (index, completion) as each is done; equal beginnings are asked side by side."""
