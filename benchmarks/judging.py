@@ -1,7 +1,7 @@
-"""Judgments per second on vLLM: ours against the sequence of engine calls that prometheus-eval makes (version 0.1.20).
+"""Judgments per second on vLLM: ours against the sequence of engine calls of prometheus-eval (version 0.1.20).
 
-The same loaded vLLM serves both sides, and its prefix cache is emptied before each. Needs `make setup-vllm` and a judge,
-by default that of `make demo`; the environment variables JUDGE and BENCHMARKS name other folders.
+The same loaded vLLM serves both sides, and its prefix cache is emptied before each. Needs `make setup-vllm` and a
+judge, by default that of `make demo`; the environment variables JUDGE and BENCHMARKS name other folders.
 
 1. Greedy, direct assessments and pairs in both orders, to the verdict. The peer grades all responses in one call, all
    pairs in a second, all exchanged pairs in a third, and asks again up to ten times what it cannot parse.
@@ -123,82 +123,98 @@ def require_equal_verdicts(
     assert equal >= AGREE * len(theirs)
 
 
+class Bench:
+    """A loaded judge, and what the sides found last.
+
+    Args:
+        options: of both engines.
+    """
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self.template = load_template(JUDGE)
+        self.options = options
+        self.engine = VllmEngine(JUDGE, template=self.template, generation=GREEDY, **options)
+        self.greedy = load_conversations(self.template, samples=1)
+        self.results: dict[str, Any] = {}
+
+    def time(self, run: Callable[[], Any], name: str) -> Callable[[], None]:
+        """Build a side that starts with an empty prefix cache and keeps what it found."""
+
+        def measured() -> None:
+            self.engine._llm.reset_prefix_cache()
+            self.results[name] = run()
+
+        return measured
+
+    def check_verdicts(self) -> None:
+        """Fail unless the sides gave the same verdicts."""
+        marker = self.template.result_marker
+        require_equal_verdicts(self.greedy, self.results["ours"], self.results["peer"], marker)
+
+    def compare_greedy(self) -> None:
+        """Measure the whole workload."""
+        marker, sampling = self.template.result_marker, {"temperature": 0.0, "max_tokens": NEW_TOKENS}
+        compare(
+            "judging",
+            f"{len(self.greedy)} judgments, direct and pairs in both orders, greedy, vLLM on CPU",
+            Side("judgeforge", self.time(lambda: dict(self.engine.complete(self.greedy)), "ours")),
+            Side(
+                "prometheus-eval's calls",
+                self.time(lambda: judge_like_peer(self.engine, self.greedy, marker, RETRIES, **sampling), "peer"),
+            ),
+            check=self.check_verdicts,
+            rounds=3,
+            goal=0.5,
+        )
+
+    def compare_samples(self) -> None:
+        """Measure three samples an item at a fixed length; the marker is one that no answer holds."""
+        sampled = load_conversations(self.template, samples=3)
+        silent = FixedLength.__new__(FixedLength)
+        silent.__dict__ = self.engine.__dict__ | {"_generation": GREEDY.model_copy(update={"temperature": 1.0})}
+        silent._marker = "\0"
+        sampling = {"temperature": 1.0, "max_tokens": FIXED_TOKENS, "ignore_eos": True}
+
+        def check() -> None:
+            assert len(self.results["ours"]) == len(self.results["peer"]) == len(sampled)
+            assert {completion.output_tokens for completion in self.results["ours"].values()} == {FIXED_TOKENS}
+
+        compare(
+            "judging-samples",
+            f"{len(sampled)} answers: three samples an item, {FIXED_TOKENS} tokens each, vLLM on CPU",
+            Side("judgeforge", self.time(lambda: dict(silent.complete(sampled)), "ours")),
+            Side(
+                "prometheus-eval's calls",
+                self.time(lambda: judge_like_peer(self.engine, sampled, "", 0, **sampling), "peer"),
+            ),
+            check=check,
+            rounds=3,
+            goal=0.5,
+        )
+
+    def compare_transformers(self) -> None:
+        """Measure the transformers engine beside ``generate``."""
+        own = TransformersEngine(JUDGE, template=self.template, generation=GREEDY, **self.options)
+        compare(
+            "judging-transformers",
+            f"{len(self.greedy)} judgments, direct and pairs in both orders, greedy, transformers on CPU",
+            Side("judgeforge", self.time(lambda: dict(own.complete(self.greedy)), "ours")),
+            Side("generate", self.time(lambda: judge_by_generate(own, self.greedy), "peer")),
+            check=self.check_verdicts,
+            rounds=3,
+            goal=0.5,
+        )
+
+
 def main() -> None:
     """Measure the three."""
     if find_spec("vllm") is None or not JUDGE.is_dir():
         print(f"skipped: it needs vLLM (make setup-vllm) and a judge in {JUDGE} (make demo)")
         return
-    template = load_template(JUDGE)
-    options: dict[str, Any] = {"batch_size": BATCH, "dtype": "bfloat16", "cpu_threads": len(os.sched_getaffinity(0))}
-    engine = FixedLength(JUDGE, template=template, generation=GREEDY, **options)
-    greedy = load_conversations(template, samples=1)
-    results: dict[str, Any] = {}
-
-    def empty(run: Callable[[], Any], name: str) -> Callable[[], None]:
-        def measured() -> None:
-            engine._llm.reset_prefix_cache()
-            results[name] = run()
-
-        return measured
-
-    plain = VllmEngine.__new__(VllmEngine)
-    plain.__dict__ = engine.__dict__
-    work = f"{len(greedy)} judgments, direct and pairs in both orders, greedy"
-    compare(
-        "judging",
-        f"{work}, vLLM on CPU",
-        Side("judgeforge", empty(lambda: dict(plain.complete(greedy)), "ours")),
-        Side(
-            "prometheus-eval's calls",
-            empty(
-                lambda: judge_like_peer(
-                    plain, greedy, template.result_marker, RETRIES, temperature=0.0, max_tokens=NEW_TOKENS
-                ),
-                "peer",
-            ),
-        ),
-        check=lambda: require_equal_verdicts(greedy, results["ours"], results["peer"], template.result_marker),
-        rounds=3,
-        goal=0.5,
-    )
-    sampled = load_conversations(template, samples=3)
-    silent = FixedLength.__new__(FixedLength)
-    silent.__dict__ = engine.__dict__ | {
-        "_generation": GREEDY.model_copy(update={"temperature": 1.0}),
-        "_marker": "\0 no marker: answers have a fixed length",
-    }
-
-    def require_lengths() -> None:
-        assert len(results["ours"]) == len(results["peer"]) == len(sampled)
-        assert {completion.output_tokens for completion in results["ours"].values()} == {FIXED_TOKENS}
-
-    compare(
-        "judging-samples",
-        f"{len(sampled)} answers: three samples an item, {FIXED_TOKENS} tokens each, vLLM on CPU",
-        Side("judgeforge", empty(lambda: dict(silent.complete(sampled)), "ours")),
-        Side(
-            "prometheus-eval's calls",
-            empty(
-                lambda: judge_like_peer(
-                    engine, sampled, "", 0, temperature=1.0, max_tokens=FIXED_TOKENS, ignore_eos=True
-                ),
-                "peer",
-            ),
-        ),
-        check=require_lengths,
-        rounds=3,
-        goal=0.5,
-    )
-    own = TransformersEngine(JUDGE, template=template, generation=GREEDY, **options)
-    compare(
-        "judging-transformers",
-        f"{work}, transformers on CPU",
-        Side("judgeforge", empty(lambda: dict(own.complete(greedy)), "ours")),
-        Side("generate", empty(lambda: judge_by_generate(own, greedy), "peer")),
-        check=lambda: require_equal_verdicts(greedy, results["ours"], results["peer"], template.result_marker),
-        rounds=3,
-        goal=0.5,
-    )
+    bench = Bench({"batch_size": BATCH, "dtype": "bfloat16", "cpu_threads": len(os.sched_getaffinity(0))})
+    bench.compare_greedy()
+    bench.compare_samples()
+    bench.compare_transformers()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from typing import Annotated, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
+from judgeforge.errors import InputError
+from judgeforge.grading.parsing import JSON_MARKER
 from judgeforge.grading.records import Format, Message
 from judgeforge.params import EvaluateParams
 
@@ -42,6 +44,19 @@ def build_generation(params: EvaluateParams) -> Generation:
     """Say how engines decode by the section ``evaluate``; ``paper`` mode brings its own sampling."""
     values = params.model_dump(include=set(Generation.model_fields))
     return Generation.model_validate(values | (PAPER_SAMPLING if params.mode == "paper" else {}))
+
+
+def check_closing(generation: Generation, marker: str) -> None:
+    """Make sure that the closing verdict can be decoded as asked.
+
+    Raises:
+        InputError: a constraint on a JSON verdict, whose quotes would come between marker and verdict.
+    """
+    if generation.constrained and marker == JSON_MARKER:
+        raise InputError(
+            "A constrained verdict needs a judge that closes with a marker; this one closes as JSON.",
+            "set evaluate.constrained to false.",
+        )
 
 
 class Conversation(BaseModel):

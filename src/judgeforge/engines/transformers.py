@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from judgeforge.engines.closing import Closing
 from judgeforge.engines.decoding import Decoder, Row
 from judgeforge.engines.kernels import CPU_ATTENTION, keep_head_input_whole
-from judgeforge.engines.protocol import Completion, Conversation, Generation
+from judgeforge.engines.protocol import Completion, Conversation, Generation, check_closing
 from judgeforge.errors import InputError
 from judgeforge.files import load_json
 from judgeforge.grading.parsing import parse_verdict
@@ -105,6 +105,7 @@ class TransformersEngine:
         self._tokenizer = load_judge_tokenizer(model_folder)
         self._model = load_weights(model_folder, base_folder, dtype).to(self._device).eval()
         keep_head_input_whole(self._model)
+        check_closing(generation, template.result_marker)
         self._marker, self._generation, self._batch_size = template.result_marker, generation, batch_size
 
     def complete(self, conversations: Sequence[Conversation]) -> Iterator[tuple[int, Completion]]:

@@ -15,7 +15,7 @@ import torch
 
 from judgeforge.engines.closing import find_verdict_tokens
 from judgeforge.engines.probabilities import compute_shares
-from judgeforge.engines.protocol import Completion, Conversation, Generation
+from judgeforge.engines.protocol import Completion, Conversation, Generation, check_closing
 from judgeforge.engines.transformers import ADAPTER_FILE, find_base, load_judge_tokenizer
 from judgeforge.errors import EnvironmentFault, InputError
 from judgeforge.files import load_json
@@ -73,6 +73,7 @@ class VllmEngine:
         cpu_threads: int | None,
     ) -> None:
         self._tokenizer = load_judge_tokenizer(model_folder)
+        check_closing(generation, template.result_marker)
         self._marker, self._generation = template.result_marker, generation
         self._verdict_tokens = {
             format: {name: tokens.tolist() for name, tokens in options.items()}

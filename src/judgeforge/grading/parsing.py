@@ -5,6 +5,7 @@ a marker with a verdict of no meaning behind it (``[RESULT] 9``) closes the comp
 guessed, and what could not be parsed is counted (design rule 12). docs/judging.md has the table of cases.
 """
 
+import json
 import re
 from dataclasses import dataclass
 
@@ -17,6 +18,11 @@ _VALUE = r"(?P<value>[+-]?\d+(?:[.,]\d+)?|[A-Za-z]|tie)"
 _SCALE = rf"(?:(?:/|out of)\s*(?P<scale>\d+){_CLOSING})?"
 _VERDICT = re.compile(rf"{_OPENING}{_LABEL}{_VALUE}{_CLOSING}{_SCALE}$", re.IGNORECASE)
 """What the closing line holds if it is meant as a verdict, with or without a meaning in the format at hand."""
+
+JSON_MARKER = '"verdict":'
+"""The marker of templates whose judges close as JSON: the last key of an object whose first is ``feedback``."""
+_JSON_VERDICT = re.compile(rf"{_OPENING}{_LABEL}{_VALUE}{_CLOSING}{_SCALE}(?P<end>[}},]?)", re.IGNORECASE)
+_JSON_FEEDBACK = re.compile(r'\s*\{\s*"feedback"\s*:\s*(?P<text>".*")\s*,\s*$', re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -35,11 +41,29 @@ def _find_closing(text: str, marker: str) -> _Closing | None:
         tail = text[start + len(marker) : following if following >= 0 else None]
         content = tail.lstrip()
         line, line_break, _ = content.partition("\n")
-        match = _VERDICT.match(line)
+        match = _match(line, marker)
         if match:
-            return _Closing(start, match["value"], match["scale"], bool(line_break) or following >= 0)
+            ended = bool(line_break) or following >= 0 or bool(match.groupdict().get("end"))
+            return _Closing(start, match["value"], match["scale"], ended)
         start = following
     return None
+
+
+def _match(line: str, marker: str) -> re.Match[str] | None:
+    if marker != JSON_MARKER:
+        return _VERDICT.match(line)
+    found = _JSON_VERDICT.match(line)
+    # Nothing but the object's end, or a further key, may follow.
+    return found if found and (found["end"] or found.end() == len(line)) else None
+
+
+def _read_feedback(text: str, marker: str) -> str:
+    if marker == JSON_MARKER and (found := _JSON_FEEDBACK.match(text)):
+        try:
+            return str(json.loads(found["text"], strict=False)).strip()
+        except json.JSONDecodeError:
+            return text.strip()
+    return text.strip().removeprefix("Feedback:").strip()
 
 
 def _read_score(closing: _Closing) -> int | None:
@@ -60,11 +84,11 @@ def parse_verdict(completion: str, format: Format, marker: str) -> Verdict:
     Args:
         completion: the judge's own text, without the prompt.
         format: which kind of verdict is expected.
-        marker: the template's result marker.
+        marker: the template's result marker; ``JSON_MARKER`` has JSON's own quotes and ends.
     """
     closing = _find_closing(completion, marker)
     text = completion if closing is None else completion[: closing.start]
-    feedback = text.strip().removeprefix("Feedback:").strip()
+    feedback = _read_feedback(text, marker)
     if closing is None:
         return Verdict(feedback=feedback)
     if format == "direct":

@@ -3,9 +3,11 @@
 ``prepare``, ``evaluate`` and serving all render here, so training and judging cannot drift apart.
 """
 
+import json
 from typing import Any, Protocol
 
 from judgeforge.errors import InputError
+from judgeforge.grading.parsing import JSON_MARKER
 from judgeforge.grading.records import DirectItem, Message, PairwiseItem, Verdict
 from judgeforge.grading.templates import JudgeTemplate, fill
 
@@ -36,7 +38,7 @@ def render_prompt(item: DirectItem | PairwiseItem, template: JudgeTemplate) -> l
 
 
 def render_verdict(verdict: Verdict, template: JudgeTemplate) -> str:
-    """Render the judge's answer: feedback, marker, score or letter.
+    """Render the judge's answer: feedback, marker, score or letter; or a JSON object of the two.
 
     Raises:
         ValueError: the verdict has neither score nor choice.
@@ -44,7 +46,10 @@ def render_verdict(verdict: Verdict, template: JudgeTemplate) -> str:
     closing = verdict.choice if verdict.score is None else str(verdict.score)
     if closing is None:
         raise ValueError("a verdict without score or choice cannot be taught")
-    return f"{verdict.feedback.strip()} {template.result_marker} {closing}"
+    feedback = verdict.feedback.strip()
+    if template.result_marker == JSON_MARKER:
+        return json.dumps({"feedback": feedback, "verdict": verdict.score or verdict.choice}, ensure_ascii=False)
+    return f"{feedback} {template.result_marker} {closing}"
 
 
 def render_chat(tokenizer: ChatTokenizer, messages: list[Message]) -> str:

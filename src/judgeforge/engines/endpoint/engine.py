@@ -18,7 +18,7 @@ from judgeforge.engines.endpoint.limits import Budget, RateLimiter
 from judgeforge.engines.endpoint.replies import Reply
 from judgeforge.engines.endpoint.requests import Request, build_closing_request, build_request, estimate_tokens
 from judgeforge.engines.endpoint.settings import EndpointSettings
-from judgeforge.engines.protocol import Completion, Conversation, Generation
+from judgeforge.engines.protocol import Completion, Conversation, Generation, check_closing
 from judgeforge.grading.parsing import parse_verdict
 from judgeforge.grading.templates import JudgeTemplate
 
@@ -72,6 +72,7 @@ class EndpointEngine:
         settings.check_abilities(generation)
         self._key = settings.read_key()
         self._settings, self._generation, self._cache = settings, generation, cache
+        check_closing(generation, template.result_marker)
         self._marker = template.result_marker
 
     def estimate(self, conversations: Sequence[Conversation]) -> Estimate:
