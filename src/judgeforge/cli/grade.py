@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.panel import Panel
 
 from judgeforge.cli.items import build_rubric, build_single_item, load_items
+from judgeforge.cli.judges import load_judge
 from judgeforge.errors import InputError
 from judgeforge.files import write_json_lines
-from judgeforge.params import EvaluateParams, PromoteParams, load_section
+from judgeforge.params import EvaluateParams, load_section
 from judgeforge.progress import track
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def grade(
         items = [build_single_item(single, chosen)]
     params = load_section("evaluate", EvaluateParams)
     rows: list[Row] = [{}] * len(items)
-    for index, row in track(_grade_items(items, model or _fetch_champion(), base, params), "grading", len(items)):
+    for index, row in track(_grade_items(items, model, base, params), "grading", len(items)):
         rows[index] = row
     if output is not None:
         write_json_lines(output, rows)
@@ -62,25 +63,12 @@ def grade(
         _print_rows(rows, as_json)
 
 
-def _fetch_champion() -> Path:
-    params = load_section("promote", PromoteParams)
-    from judgeforge.promote.registry import fetch_judge  # noqa: PLC0415 - mlflow takes seconds
-
-    folder: Path = fetch_judge(params.model_name, "champion")
-    return folder
-
-
 def _grade_items(
-    items: "list[DirectItem | PairwiseItem]", model: Path, base: Path | None, params: EvaluateParams
+    items: "list[DirectItem | PairwiseItem]", model: Path | None, base: Path | None, params: EvaluateParams
 ) -> Iterator[tuple[int, Row]]:
-    from judgeforge.engines.building import build_engine  # noqa: PLC0415 - torch takes seconds
-    from judgeforge.engines.grading import stream_verdicts  # noqa: PLC0415
-    from judgeforge.grading.templates import load_template  # noqa: PLC0415
+    from judgeforge.engines.grading import stream_verdicts  # noqa: PLC0415 - torch takes seconds
 
-    if not model.is_dir():
-        raise InputError(f"There is no judge in {model}.", "name a judge's folder, such as models/merged.")
-    template = load_template(model)
-    engine = build_engine(params, model, base, template)
+    engine, template = load_judge(model, base, params)
     for index, verdict, completion in stream_verdicts(engine, items, template):
         row = {"item_id": items[index].item_id, "format": items[index].format, **verdict.model_dump()}
         yield index, row | {"finish": completion.finish, "raw_text": completion.text}
