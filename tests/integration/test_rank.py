@@ -35,6 +35,6 @@ def test_three_responses_are_ranked_and_the_cost_is_said_first(tmp_path, train, 
         values = [place["value"] for place in places]
         assert values == sorted(values, reverse=True)
     alone = subprocess.run(
-        command[:-7] + ["--response", "9"], cwd=tmp_path, capture_output=True, text=True, check=False
+        [*command[:-7], "--response", "9"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert alone.returncode == 2 and "One response cannot be ranked" in alone.stderr

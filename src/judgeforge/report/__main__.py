@@ -6,6 +6,7 @@ from judgeforge.files import write_json, write_text
 from judgeforge.params import EvaluateParams, MatrixParams, load_section
 from judgeforge.progress import console, say
 from judgeforge.report.comparison import build_metrics, compute_differences
+from judgeforge.report.files import write_figures, write_markdown
 from judgeforge.report.page import render_page
 from judgeforge.report.sources import load_sources
 from judgeforge.report.table import render_terminal_table
@@ -31,8 +32,10 @@ def main(*, evaluation: Path, curves: Path, statistics: Path, benchmarks: Path, 
     figures = build_metrics(sources, differences)
     write_json(metrics, figures)
     write_text(page, render_page(sources, differences))
+    write_text(page.with_suffix(".csv"), write_figures(sources))
+    write_text(page.with_suffix(".md"), write_markdown(sources))
     console.print(render_terminal_table(figures))
-    say(f"The report is at {page}.")
+    say(f"The report is at {page}, its figures beside it as CSV and Markdown.")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Any
 
 from judgeforge.grading.records import SCORES, Format
 from judgeforge.report.comparison import Figure
-from judgeforge.report.words import format_figure
+from judgeforge.report.words import format_difference, format_figure
 from judgeforge.statistics import CHANCE, MAIN_MEASURE
 
 _SMALLEST = 1e-300
@@ -101,6 +101,37 @@ def build_heatmap(confusion: Sequence[Sequence[int]]) -> list[list[dict[str, Any
             ]
         )
     return rows
+
+
+def build_calibration(confusion: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
+    """Lay out what a judge's scores are worth: the mean gold score of the items that it gave each score.
+
+    Args:
+        confusion: gold score by given score, a last column for unparsable.
+
+    Returns:
+        of each score that was given: ``given``, ``gold`` (the mean), ``count`` and ``share`` of the items.
+    """
+    total = sum(map(sum, confusion)) or 1
+    points = []
+    for given in SCORES:
+        counts = [row[given - 1] for row in confusion]
+        count = sum(counts)
+        if count:
+            mean = sum(gold * each for gold, each in zip(SCORES, counts, strict=True)) / count
+            points.append({"given": given, "gold": round(mean, 3), "count": count, "share": round(count / total, 3)})
+    return points
+
+
+def build_bias(figures: Mapping[str, Figure], measure: str) -> dict[str, Any]:
+    """Lay out a leaning, from -50 to 50 points, as ``build_dots`` does a measure."""
+    axis = Axis(-0.5, 0.5, 0.25)
+    rows = []
+    for judge, figure in figures.items():
+        places = {key: None if end is None else axis.place(end) for key, end in figure.items()}
+        rows.append({"judge": judge, "text": format_difference(figure["value"] or 0.0, measure), **places})
+    ticks = [{"place": axis.place(tick), "text": f"{100 * tick:+.0f}".replace("-", "−")} for tick in axis.ticks]
+    return {"rows": rows, "ticks": ticks, "chance": axis.place(0.0)}
 
 
 def _format_tick(value: float, format: Format) -> str:

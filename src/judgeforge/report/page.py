@@ -6,12 +6,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from judgeforge.grading.records import Format
 from judgeforge.report.breakdown import build_breakdown
-from judgeforge.report.charts import build_curve, build_dots, build_heatmap
+from judgeforge.report.charts import build_bias, build_calibration, build_curve, build_dots, build_heatmap
 from judgeforge.report.comparison import Check, check_subject
 from judgeforge.report.examples import choose_examples
+from judgeforge.report.published import build_published_tables
 from judgeforge.report.sources import Sources
 from judgeforge.report.words import (
     BARRED,
+    BENCHMARK_TITLES,
     JUDGE_NOTES,
     MEASURE_TITLES,
     build_headline,
@@ -25,6 +27,7 @@ from judgeforge.report.words import (
 from judgeforge.statistics import CHANCE, MAIN_MEASURE
 
 _EXCERPT = 700
+_BIAS = "position_bias"
 
 
 def render_page(sources: Sources, differences: dict[str, Any]) -> str:
@@ -61,6 +64,8 @@ def render_page(sources: Sources, differences: dict[str, Any]) -> str:
         barred=BARRED if any(entry["barred"] for entry in sources.subject.metrics.values()) else None,
         curves={kind: build_curve(points) for kind, points in sources.curves.items()},
         examples=[example | {"title": name_benchmark(example["benchmark"])} for example in choose_examples(sources)],
+        published=build_published_tables(sources),
+        titles=BENCHMARK_TITLES,
         statistics=sources.statistics,
         templates=sorted({each.template for each in sources.evaluations if each.template}),
     )
@@ -98,6 +103,14 @@ def _describe_benchmark(sources: Sources, name: str, checks: list[Check]) -> dic
         "heatmaps": {judge: build_heatmap(found["confusion"]) for judge, found in metrics.items()}
         if kind == "direct" and entry["items"]
         else {},
+        "calibration": {judge: build_calibration(found["confusion"]) for judge, found in metrics.items()}
+        if kind == "direct" and entry["items"]
+        else {},
+        "bias": build_bias(
+            {judge: found["metrics"]["position_bias"] for judge, found in metrics.items()}, "position_bias"
+        )
+        if kind == "pairwise" and entry["items"]
+        else None,
         "breakdown": build_breakdown(sources, name),
         "notes": notes,
         "entry": entry,

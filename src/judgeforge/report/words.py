@@ -11,6 +11,11 @@ BENCHMARK_TITLES: Mapping[str, str] = {
     "mt_bench": "MT Bench",
     "hhh_alignment": "HHH Alignment",
     "autoj_eval": "Auto‑J Eval",
+    "flask": "FLASK",
+    "flask_human": "FLASK, people",
+    "feedback_bench": "Feedback Bench",
+    "mt_bench_human": "MT Bench, people",
+    "preference_bench": "Preference Bench",
 }
 
 JUDGE_NOTES: Mapping[str, str] = {
@@ -38,6 +43,11 @@ MEASURE_TITLES: Mapping[str, str] = {
     "accuracy_with_ties": "Accuracy with ties",
     "swap_consistency": "Same in both orders",
     "position_bias": "Leaning to the first",
+    "length_bias": "Leaning to the longer",
+    "quadratic_kappa": "Quadratic κ",
+    "cohen_kappa": "Cohen’s κ",
+    "format_gap": "Gap of formats",
+    "run_alpha": "Krippendorff’s α of runs",
 }
 
 _SHARES = {
@@ -47,6 +57,7 @@ _SHARES = {
     "accuracy_both_orders",
     "accuracy_with_ties",
     "swap_consistency",
+    "format_gap",
 }
 _MOSTLY = 0.5
 

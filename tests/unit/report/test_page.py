@@ -1,9 +1,11 @@
 import io
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import polars as pl
 import pytest
 from rich.console import Console
 from small_evaluation import load, write_inputs
@@ -11,9 +13,12 @@ from small_evaluation import load, write_inputs
 from judgeforge.errors import InputError
 from judgeforge.files import load_json, write_json
 from judgeforge.report.breakdown import build_breakdown
+from judgeforge.report.charts import build_calibration
 from judgeforge.report.comparison import build_metrics, compute_differences
 from judgeforge.report.examples import choose_examples
+from judgeforge.report.files import write_figures, write_markdown
 from judgeforge.report.page import render_page
+from judgeforge.report.published import build_published_tables
 from judgeforge.report.table import render_terminal_table
 
 VOID = {"meta", "link", "br"}
@@ -161,3 +166,49 @@ def test_a_verdict_file_cut_off_in_the_middle_is_named(inputs: Path, tmp_path: P
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(InputError, match=r"verdicts\.parquet is cut off"):
         load(tmp_path / "copy")
+
+
+def test_the_figures_beside_the_page_are_those_of_the_metrics(sources) -> None:
+    table = pl.read_csv(io.StringIO(write_figures(sources)))
+    row = table.filter(
+        (pl.col("judge") == "merged") & (pl.col("benchmark") == "embedded_pairwise") & (pl.col("measure") == "accuracy")
+    ).row(0, named=True)
+    expected = sources.subject.metrics["embedded_pairwise"]["metrics"]["accuracy"]
+    assert {name: row[name] for name in expected} == pytest.approx(expected)
+    assert table.height == sum(len(entry["metrics"]) for each in sources.evaluations for entry in each.metrics.values())
+    text = write_markdown(sources)
+    assert text.splitlines()[2].startswith("| judge | Embedded, direct: Pearson")
+    assert "| merged | 0." in text and "published" not in text, "no embedded benchmark has published figures"
+
+
+def test_published_rows_stand_beside_ours_and_say_so(sources) -> None:
+    renamed = {"embedded_direct": "vicuna_bench", "embedded_pairwise": "hhh_alignment"}
+    evaluations = tuple(
+        replace(each, metrics={renamed[name]: entry for name, entry in each.metrics.items()})
+        for each in sources.evaluations
+    )
+    tables = build_published_tables(replace(sources, evaluations=evaluations))
+    assert [table["title"] for table in tables] == [
+        "Direct assessment",
+        "Pairwise ranking",
+        "Consistency",
+        "Ways of merging",
+    ]
+    pairwise = tables[1]
+    assert pairwise["columns"] == [("hhh_alignment", "accuracy")]
+    rows = {row["name"]: row for row in pairwise["rows"]}
+    assert rows["Prometheus-2-7B"]["values"] == [0.7466]
+    assert rows["Prometheus-2-7B"]["source"] == "Prometheus 2, Table 4"
+    ours = sources.subject.metrics["embedded_pairwise"]["metrics"]["accuracy"]["value"]
+    assert (rows["merged"]["values"], rows["merged"]["source"]) == ([ours], None)
+    merging = {row["name"]: row["values"] for row in tables[3]["rows"]}
+    assert merging["7B, merged by Linear"] == [0.642, 0.7873]
+    assert "majority" not in merging
+
+
+def test_calibration_is_the_mean_gold_score_of_each_score() -> None:
+    confusion = [[2, 0, 0, 0, 0, 1], [0] * 6, [2, 0, 0, 0, 3, 0], [0] * 6, [0, 0, 0, 0, 1, 0]]
+    assert build_calibration(confusion) == [
+        {"given": 1, "gold": 2.0, "count": 4, "share": 0.444},
+        {"given": 5, "gold": 3.5, "count": 4, "share": 0.444},
+    ]
