@@ -7,7 +7,7 @@ from typing import Any
 
 from judgeforge.grading.records import SCORES, Format
 from judgeforge.report.comparison import Figure
-from judgeforge.report.words import format_difference, format_figure
+from judgeforge.report.words import format_figure
 from judgeforge.statistics import CHANCE, MAIN_MEASURE
 
 _SMALLEST = 1e-300
@@ -123,15 +123,21 @@ def build_calibration(confusion: Sequence[Sequence[int]]) -> list[dict[str, Any]
     return points
 
 
-def build_bias(figures: Mapping[str, Figure], measure: str) -> dict[str, Any]:
+def build_bias(figures: Mapping[str, Figure]) -> dict[str, Any]:
     """Lay out a leaning, from -50 to 50 points, as ``build_dots`` does a measure."""
     axis = Axis(-0.5, 0.5, 0.25)
     rows = []
     for judge, figure in figures.items():
         places = {key: None if end is None else axis.place(end) for key, end in figure.items()}
-        rows.append({"judge": judge, "text": format_difference(figure["value"] or 0.0, measure), **places})
-    ticks = [{"place": axis.place(tick), "text": f"{100 * tick:+.0f}".replace("-", "−")} for tick in axis.ticks]
+        rows.append({"judge": judge, "text": _write_points(figure["value"]), **places})
+    ticks = [{"place": axis.place(tick), "text": _write_points(tick)} for tick in axis.ticks]
     return {"rows": rows, "ticks": ticks, "chance": axis.place(0.0)}
+
+
+def _write_points(share: float | None) -> str:
+    if share is None:
+        return "–"
+    return f"{100 * share:+z.0f}".replace("-", "−") if round(100 * share) else "0"
 
 
 def _format_tick(value: float, format: Format) -> str:
