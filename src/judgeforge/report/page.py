@@ -27,7 +27,6 @@ from judgeforge.report.words import (
 from judgeforge.statistics import CHANCE, MAIN_MEASURE
 
 _EXCERPT = 700
-_BIAS = "position_bias"
 
 
 def render_page(sources: Sources, differences: dict[str, Any]) -> str:
@@ -106,9 +105,7 @@ def _describe_benchmark(sources: Sources, name: str, checks: list[Check]) -> dic
         "calibration": {judge: build_calibration(found["confusion"]) for judge, found in metrics.items()}
         if kind == "direct" and entry["items"]
         else {},
-        "bias": build_bias(
-            {judge: found["metrics"]["position_bias"] for judge, found in metrics.items()}, "position_bias"
-        )
+        "bias": build_bias({judge: found["metrics"]["position_bias"] for judge, found in metrics.items()})
         if kind == "pairwise" and entry["items"]
         else None,
         "breakdown": build_breakdown(sources, name),
