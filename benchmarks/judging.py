@@ -34,6 +34,7 @@ NEW_TOKENS, FIXED_TOKENS, BATCH, RETRIES = 128, 48, 32, 10
 GREEDY = Generation(
     max_new_tokens=NEW_TOKENS, max_prompt_tokens=1500, temperature=0, top_p=1, repetition_penalty=1, seed=0
 )
+SAMPLED = GREEDY.model_copy(update={"temperature": 1.0})
 AGREE = 0.9
 """Share of equal verdicts below which the sides did not do the same work: batches round bfloat16 differently."""
 
@@ -133,7 +134,9 @@ class Bench:
     def __init__(self, options: dict[str, Any]) -> None:
         self.template = load_template(JUDGE)
         self.options = options
-        self.engine = VllmEngine(JUDGE, template=self.template, generation=GREEDY, **options)
+        # Loaded as for sampling: on CPU, vLLM reads prompts of seeded requests in one piece.
+        self.engine = VllmEngine(JUDGE, template=self.template, generation=SAMPLED, **options)
+        self.engine._generation = GREEDY
         self.greedy = load_conversations(self.template, samples=1)
         self.results: dict[str, Any] = {}
 
@@ -171,7 +174,7 @@ class Bench:
         """Measure three samples an item at a fixed length; the marker is one that no answer holds."""
         sampled = load_conversations(self.template, samples=3)
         silent = FixedLength.__new__(FixedLength)
-        silent.__dict__ = self.engine.__dict__ | {"_generation": GREEDY.model_copy(update={"temperature": 1.0})}
+        silent.__dict__ = self.engine.__dict__ | {"_generation": SAMPLED}
         silent._marker = "\0"
         sampling = {"temperature": 1.0, "max_tokens": FIXED_TOKENS, "ignore_eos": True}
 
