@@ -188,7 +188,7 @@ class Bench:
             Side("judgeforge", self.time(lambda: dict(silent.complete(sampled)), "ours")),
             Side(
                 "prometheus-eval's calls",
-                self.time(lambda: judge_like_peer(self.engine, sampled, "", 0, **sampling), "peer"),
+                self.time(lambda: judge_like_peer(self.engine, sampled, "\0", 0, **sampling), "peer"),
             ),
             check=check,
             rounds=3,

@@ -5,8 +5,9 @@ import json
 import re
 from importlib import resources
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from judgeforge.errors import InputError
 from judgeforge.files import load_json, write_json
@@ -36,7 +37,7 @@ class JudgeTemplate(BaseModel):
 
     name: str
     system: str
-    result_marker: str
+    result_marker: Annotated[str, Field(min_length=1)]
     direct: str
     pairwise: str
     reference_clause: str

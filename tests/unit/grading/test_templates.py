@@ -53,3 +53,11 @@ def test_an_incomplete_template_is_refused(part: str, text: str, message: str, t
 
 def test_fields_are_filled_in_one_pass() -> None:
     assert fill("{a} {b} {{a}}", {"a": "{b}", "b": "2"}) == "{b} 2 {{b}}"
+
+
+def test_an_empty_marker_is_refused(tmp_path) -> None:
+    """Every text has it everywhere: no parser could end."""
+    document = load_template("judgeforge-1").model_dump() | {"result_marker": ""}
+    (tmp_path / "own.json").write_text(json.dumps(document))
+    with pytest.raises(InputError, match="at least 1 character"):
+        load_template(tmp_path / "own.json")
