@@ -60,6 +60,9 @@ def build_rule(kind: str, better_of: dict[str, str]) -> Rule:
 
     return {
         "always A": lambda prompt, sample: "Fine. [RESULT] A",
+        "flips": lambda prompt, sample: (
+            f"Fine. [RESULT] {'A' if draw(better(prompt), 2) or shown_first(prompt, better(prompt)) else 'B'}"
+        ),
         "perfect": lambda prompt, sample: f"Fine. [RESULT] {'A' if shown_first(prompt, better(prompt)) else 'B'}",
         "random": lambda prompt, sample: f"Fine. [RESULT] {'AB'[draw(f'{prompt}{sample}', 2)]}",
         "unparsable": lambda prompt, sample: "I cannot say.",
@@ -215,17 +218,48 @@ def test_paper_mode_averages_three_direct_answers(tmp_path: Path) -> None:
     assert [row[1] for row in entry["confusion"]] == [2] * 5, "the mean of 1, 2 and 3"
 
 
+def count_steady(benchmark: Benchmark) -> float:
+    """The share of decided pairs on which the judge that flips is right; on the others it says A in both orders."""
+    better_of = find_better(benchmark)
+    decided = [entry.item for entry in benchmark.items if entry.gold != "tie"]
+    keys = ["\0".join(sorted((item.response_a, item.response_b))) for item in decided]
+    return sum(draw(better_of[key], 2) == 0 for key in keys) / len(keys)
+
+
+def test_a_judge_that_flips_with_the_order_on_some_pairs(tmp_path: Path) -> None:
+    benchmark = make_pairs(60)
+    found = figures(evaluate(tmp_path, benchmark, build_rule("flips", find_better(benchmark)))[0])
+    steady = count_steady(benchmark)
+    assert 0.3 < steady < 0.7
+    assert found["swap_consistency"] == found["accuracy_both_orders"] == pytest.approx(steady)
+    assert found["accuracy"] == pytest.approx(steady + (1 - steady) / 2)
+    assert found["position_bias"] == pytest.approx((1 - steady) / 2)
+
+
 @pytest.mark.real_data
 @needs_files
+@pytest.mark.parametrize("mode", ["clean", "paper"])
 @pytest.mark.parametrize("name", ["hhh_alignment", "autoj_eval"])
-def test_the_judges_of_theory_on_published_pairs(tmp_path: Path, name: str) -> None:
+def test_the_judges_of_theory_on_published_pairs(tmp_path: Path, name: str, mode: str) -> None:
     benchmark = load_benchmark(name, tmp_path, PUBLISHED)
+    better_of = find_better(benchmark)
+    found = {}
+    for kind in ("always A", "perfect", "random", "flips", "unparsable"):
+        entry = evaluate(tmp_path / kind, benchmark, build_rule(kind, better_of), mode=mode)[0]
+        found[kind] = figures(entry) | {"unparsable_rate": entry["unparsable_rate"]}
     ties = sum(entry.gold == "tie" for entry in benchmark.items) / len(benchmark.items)
-    always = figures(evaluate(tmp_path / "always", benchmark, build_rule("always A", {}))[0])
-    assert (always["accuracy"], always["swap_consistency"], always["position_bias"]) == (0.5, 0, 0.5)
-    assert always["accuracy_with_ties"] == pytest.approx(ties)
-    random = figures(evaluate(tmp_path / "random", benchmark, build_rule("random", {}))[0])
-    assert random["accuracy"] == pytest.approx(0.5, abs=0.08)
-    assert random["accuracy_both_orders"] == pytest.approx(0.25, abs=0.08)
-    silent = evaluate(tmp_path / "silent", benchmark, build_rule("unparsable", {}), mode="paper")[0]
-    assert (silent["unparsable_rate"], figures(silent)["accuracy"]) == (1, 0)
+    steady = count_steady(benchmark)
+    assert found["perfect"]["accuracy"] == 1
+    assert found["perfect"]["accuracy_with_ties"] == pytest.approx(1 - ties)
+    assert (found["unparsable"]["unparsable_rate"], found["unparsable"]["accuracy"]) == (1, 0)
+    assert found["always A"]["position_bias"] == 0.5
+    assert found["random"]["accuracy"] == pytest.approx(0.5, abs=0.08)
+    assert found["flips"]["accuracy"] == pytest.approx(steady + (1 - steady) / 2, abs=0 if mode == "clean" else 0.08)
+    if mode == "paper":
+        assert found["always A"]["accuracy"] == pytest.approx(0.5, abs=0.08), "the seed places them"
+        return
+    assert (found["always A"]["accuracy"], found["always A"]["swap_consistency"]) == (0.5, 0)
+    assert found["always A"]["accuracy_with_ties"] == pytest.approx(ties)
+    assert (found["perfect"]["swap_consistency"], found["perfect"]["position_bias"]) == (1, 0)
+    assert found["random"]["accuracy_both_orders"] == pytest.approx(0.25, abs=0.08)
+    assert found["flips"]["accuracy_both_orders"] == pytest.approx(steady)
