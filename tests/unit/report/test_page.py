@@ -212,3 +212,18 @@ def test_calibration_is_the_mean_gold_score_of_each_score() -> None:
         {"given": 1, "gold": 2.0, "count": 4, "share": 0.444},
         {"given": 5, "gold": 3.5, "count": 4, "share": 0.444},
     ]
+
+
+def test_ceilings_and_rankings_stand_on_the_page(sources) -> None:
+    metrics = sources.subject.metrics
+    ceiling = {"measure": "pearson", "value": 0.87, "graders": 3}
+    raised = {
+        "embedded_direct": metrics["embedded_direct"] | {"ceiling": ceiling},
+        "embedded_pairwise": metrics["embedded_pairwise"] | {"transitivity": {"value": 0.75, "triples": 12}},
+    }
+    changed = replace(sources.subject, metrics=raised)
+    evaluations = tuple(changed if each is sources.subject else each for each in sources.evaluations)
+    page = render(replace(sources, evaluations=evaluations))
+    assert "12 triples" in page
+    assert "<td>0.87</td>" in page
+    assert "one gold verdict" in page
