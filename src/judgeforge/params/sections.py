@@ -1,6 +1,6 @@
 """Types of the sections of params.yaml, but for the evaluation's."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -20,6 +20,8 @@ class MatrixParams(Section):
         formats: what to fine-tune; ``joint`` (both formats in one model) is the paper's baseline.
         judges: which judges to evaluate.
         references: which trivial judges to evaluate beside them.
+        guests: judges not trained here to show in the report; each is evaluated by hand beforehand, into
+            evaluation/NAME (``judgeforge evaluate --judge NAME`` with --model, --endpoint or --recorded).
     """
 
     warm_ups: tuple[Literal["form"], ...] = Field(max_length=1)
@@ -27,6 +29,7 @@ class MatrixParams(Section):
     formats: tuple[Literal["direct", "pairwise", "joint"], ...] = Field(min_length=1)
     judges: tuple[Judge, ...] = Field(min_length=1)
     references: tuple[Reference, ...]
+    guests: tuple[Annotated[str, Field(pattern=r"^[\w.-]+$")], ...]
 
     @model_validator(mode="after")
     def _can_be_built(self) -> "MatrixParams":
@@ -34,6 +37,8 @@ class MatrixParams(Section):
             raise ValueError("start 'form' goes with warm_ups [form], and start 'base' with warm_ups []")
         if "form" in self.judges and not self.warm_ups:
             raise ValueError("judge 'form' needs warm_ups [form]")
+        if taken := set(self.guests) & {*get_args(Judge), *get_args(Reference)}:
+            raise ValueError(f"guests cannot be called {', '.join(sorted(taken))}: judges of ours are")
         for judge in self.judges:
             needed = {"base": (), "form": (), "merged": ("direct", "pairwise")}.get(judge, (judge,))
             for format in needed:

@@ -14,6 +14,7 @@ from judgeforge.report.sources import Sources
 from judgeforge.report.words import (
     BARRED,
     BENCHMARK_TITLES,
+    GUEST_NOTE,
     JUDGE_NOTES,
     MEASURE_TITLES,
     build_headline,
@@ -73,7 +74,7 @@ def render_page(sources: Sources, differences: dict[str, Any]) -> str:
 def _describe_judge(sources: Sources, position: int) -> dict[str, Any]:
     evaluation = sources.evaluations[position]
     kind = "reference" if evaluation.is_reference else "subject" if evaluation is sources.subject else "judge"
-    return {"name": evaluation.judge, "kind": kind, "note": JUDGE_NOTES.get(evaluation.judge, "")}
+    return {"name": evaluation.judge, "kind": kind, "note": JUDGE_NOTES.get(evaluation.judge, GUEST_NOTE)}
 
 
 def _describe_benchmark(sources: Sources, name: str, checks: list[Check]) -> dict[str, Any]:

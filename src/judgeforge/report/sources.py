@@ -9,11 +9,12 @@ import polars as pl
 from judgeforge.benchmarks import Benchmark, load_benchmark
 from judgeforge.errors import InputError
 from judgeforge.files import load_json, load_json_rows
-from judgeforge.params import MatrixParams, Reference
+from judgeforge.params import Judge, MatrixParams, Reference
 from judgeforge.statistics import build_judged_items, select_main
 from judgeforge.verdicts import load_verdicts
 
 REFERENCES: tuple[str, ...] = get_args(Reference)
+_OURS: tuple[str, ...] = get_args(Judge)
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Sources:
     @property
     def subject(self) -> Evaluation:
         """The judge that the report is about: the merged one, or else the last that is no reference."""
-        judges = [evaluation for evaluation in self.evaluations if not evaluation.is_reference]
+        judges = [evaluation for evaluation in self.evaluations if evaluation.judge in _OURS]
         merged = [evaluation for evaluation in judges if evaluation.judge == "merged"]
         return (merged or judges[-1:])[0]
 
@@ -87,7 +88,9 @@ def load_sources(
     Raises:
         InputError: a file is missing or broken, or the judges judged different benchmarks.
     """
-    evaluations = [_load_evaluation(evaluation / name, name) for name in (*matrix.judges, *matrix.references)]
+    evaluations = [
+        _load_evaluation(evaluation / name, name) for name in (*matrix.judges, *matrix.guests, *matrix.references)
+    ]
     names = list(evaluations[0].metrics)
     for other in evaluations:
         if set(other.metrics) != set(names):

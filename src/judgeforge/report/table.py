@@ -11,8 +11,8 @@ from judgeforge.params import Judge, Reference
 from judgeforge.report.words import BARRED, MEASURE_TITLES, format_figure, format_interval, format_share, name_benchmark
 from judgeforge.statistics import CHANCE, MAIN_MEASURE
 
+_REFERENCES = get_args(Reference)
 _JUDGES = get_args(Judge)
-_ORDER = (*_JUDGES, *get_args(Reference))
 _BAR_WIDTH = 8
 
 
@@ -22,7 +22,7 @@ def render_terminal_table(metrics: Mapping[str, Any]) -> Table:
     Args:
         metrics: the content of the metrics file.
     """
-    judges = sorted((name for name in metrics if name != "differences"), key=_ORDER.index)
+    judges = sorted((name for name in metrics if name != "differences"), key=_find_place)
     table = Table(title="The judges side by side", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for header in ("benchmark", "judge", "", "value", "interval", "unparsable"):
         table.add_column(header, justify="right" if header in ("value", "unparsable") else "left", no_wrap=True)
@@ -52,5 +52,12 @@ def render_terminal_table(metrics: Mapping[str, Any]) -> Table:
     return table
 
 
+def _find_place(name: str) -> tuple[int, int, str]:
+    """Order judges of ours, then guests, then references."""
+    if name in _JUDGES:
+        return 0, _JUDGES.index(name), name
+    return (2, _REFERENCES.index(name), name) if name in _REFERENCES else (1, 0, name)
+
+
 def _is_judge(name: str) -> bool:
-    return name in _JUDGES
+    return name not in _REFERENCES

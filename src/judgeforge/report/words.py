@@ -30,6 +30,8 @@ JUDGE_NOTES: Mapping[str, str] = {
     "longer": "knows only lengths: longer is better",
 }
 
+GUEST_NOTE = "not trained here"
+
 MEASURE_TITLES: Mapping[str, str] = {
     "pearson": "Pearson correlation",
     "spearman": "Spearman correlation",

@@ -18,6 +18,7 @@ MATRIX = MatrixParams(
     formats=("direct", "pairwise"),
     judges=("base", "merged"),
     references=("majority", "longer"),
+    guests=(),
 )
 GROUPS = ("e-mail", "held-out: maps")
 
@@ -118,9 +119,9 @@ def write_inputs(root: Path, contaminated: frozenset[str] = frozenset()) -> None
     write_json(root / "statistics.json", statistics)
 
 
-def load(root: Path) -> Sources:
+def load(root: Path, matrix: MatrixParams = MATRIX) -> Sources:
     return load_sources(
-        MATRIX,
+        matrix,
         evaluation=root / "evaluation",
         curves=root / "curves",
         statistics=root / "statistics.json",

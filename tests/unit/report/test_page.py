@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from rich.console import Console
-from small_evaluation import load, write_inputs
+from small_evaluation import MATRIX, load, write_inputs
 
 from judgeforge.errors import InputError
 from judgeforge.files import load_json, write_json
@@ -227,3 +227,13 @@ def test_ceilings_and_rankings_stand_on_the_page(sources) -> None:
     assert "12 triples" in page
     assert "<td>0.87</td>" in page
     assert "one gold verdict" in page
+
+
+def test_a_guest_stands_between_our_judges_and_the_trivial_ones_and_never_is_the_subject(tmp_path: Path) -> None:
+    write_inputs(tmp_path)
+    shutil.copytree(tmp_path / "evaluation" / "merged", tmp_path / "evaluation" / "gpt-4")
+    sources = load(tmp_path, MATRIX.model_copy(update={"judges": ("base",), "guests": ("gpt-4",)}))
+    assert [each.judge for each in sources.evaluations] == ["base", "gpt-4", "majority", "longer"]
+    assert sources.subject.judge == "base"
+    assert "gpt-4" in render(sources) and "not trained here" in render(sources)
+    assert "gpt-4" in print_table(build_metrics(sources, compute_differences(sources)))
