@@ -177,14 +177,15 @@ def retrain(promote: bool = True, max_parallel: PositiveInt | None = None) -> Ou
 def _record_results(run: Run) -> None:
     from judgeforge.promote.gate import load_metrics  # noqa: PLC0415 - statistics take a second to import
 
-    metrics_file, page = find_out("report", ".json"), find_out("report", ".html")
+    metrics_file = find_out("report", ".json")
+    pages = [find_out("report", ending) for ending in (".html", ".md", ".csv")]
     run.set_tags(describe_lineage())
     for judge, benchmarks in load_metrics(metrics_file).items():
         for name, entry in benchmarks.items():
             measures = {measure: found.value for measure, found in entry.metrics.items()}
             figures = measures | {"unparsable_rate": entry.unparsable_rate}
             run.log_metrics({f"{judge}/{name}/{key}": value for key, value in figures.items() if value is not None})
-    for path in (metrics_file, page, Path("params.yaml"), Path("dvc.lock")):
+    for path in (metrics_file, *pages, Path("params.yaml"), Path("dvc.lock")):
         run.log_artifact(path)
 
 

@@ -203,7 +203,7 @@ def test_the_whole_retraining_its_second_run_and_a_changed_parameter(project: Pa
     assert "data.data/train" in parent.data.tags
     assert parent.data.metrics["merged/embedded_direct/pearson"] == 0.9
     kept = {entry.path for entry in store.list_artifacts(parent.info.run_id)}
-    assert kept == {"metrics.json", "report.html", "params.yaml", "dvc.lock"}
+    assert kept == {"metrics.json", "report.html", "report.md", "report.csv", "params.yaml", "dvc.lock"}
     assert runs["register-merged"].data.tags["mlflow.parentRunId"] == parent.info.run_id
     name = "judgeforge-judge"
     assert store.get_registered_model(name).aliases == {"challenger": 1, "champion": 1}
