@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from judgeforge.errors import InputError
-from judgeforge.files import write_atomically
+from judgeforge.files import hash_file, load_json, write_atomically
 from judgeforge.grading.records import Format, Preference
 
 VERDICTS_FILE = "verdicts.parquet"
+METRICS_FILE = "metrics.json"
 
 Mode = Literal["clean", "paper"]
 Method = Literal["direct", "pairwise", "direct_for_pairwise"]
@@ -95,9 +96,14 @@ class VerdictRow(BaseModel):
     responses: tuple[str, ...]
 
 
+def build_table(rows: Sequence[VerdictRow]) -> pl.DataFrame:
+    """Build the table of ``rows``."""
+    return pl.DataFrame([row.model_dump() for row in rows], schema=SCHEMA, orient="row")
+
+
 def write_verdicts(rows: Sequence[VerdictRow], folder: Path) -> None:
     """Write the table into ``folder``, atomically."""
-    frame = pl.DataFrame([row.model_dump() for row in rows], schema=SCHEMA, orient="row")
+    frame = build_table(rows)
     with write_atomically(folder / VERDICTS_FILE) as handle:
         frame.write_parquet(handle)
 
@@ -119,3 +125,18 @@ def load_verdicts(folder: Path) -> pl.DataFrame:
     if dict(frame.schema) != SCHEMA:
         raise InputError(f"{path} has other columns than this version writes.", remedy)
     return frame
+
+
+def load_evaluation(folder: Path) -> tuple[dict[str, Any], pl.DataFrame]:
+    """Read an evaluation: its metrics file, and the verdicts that this was computed from.
+
+    Raises:
+        InputError: something is missing or broken, or the verdicts are those of another evaluation.
+    """
+    document, verdicts = load_json(folder / METRICS_FILE), load_verdicts(folder)
+    if not isinstance(document, dict) or document.get("verdicts") != hash_file(folder / VERDICTS_FILE):
+        raise InputError(
+            f"{folder / METRICS_FILE} does not belong to the verdicts beside it.",
+            f"evaluate again with 'dvc repro --force --single-item evaluate@{folder.name}' or 'judgeforge evaluate'.",
+        )
+    return document, verdicts

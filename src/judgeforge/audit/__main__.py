@@ -8,13 +8,15 @@ from judgeforge.progress import say
 from judgeforge.stage import run_stage
 
 
-def main(*, train: Path, benchmarks: Path, out: Path) -> None:
-    """Look for the instructions and responses of benchmarks in the training sets.
+def main(*, train: Path, form: Path | None = None, benchmarks: Path, out: Path) -> None:
+    """Look for the instructions and responses of benchmarks in the training sets, those of the form included.
 
-    Example: python -m judgeforge.audit --train data/train --benchmarks data/benchmarks --out data/audit.json
+    Example: python -m judgeforge.audit --train data/train --form data/form --benchmarks data/benchmarks
+    --out data/audit.json
     """
     params, evaluation = load_section("audit", AuditParams), load_section("evaluate", EvaluateParams)
-    findings = audit(params, evaluation, train=train, benchmarks=benchmarks, out=out)
+    folders = [train, *([form] if form else [])]
+    findings = audit(params, evaluation, train=folders, benchmarks=benchmarks, out=out)
     for name, finding in findings.items():
         ways = ", ".join(f"{way.replace('_', ' ')} {count}" for way, count in finding["by"].items() if count)
         count = len(finding["contaminated"])

@@ -1,4 +1,4 @@
-"""When two instructions count as the same: equal, or one inside the other, but for case and white space.
+"""When two texts count as the same: equal, or one instruction inside the other, but for case and white space.
 
 Instruction texts are compared, never rendered prompts: those share the template, whose n-grams would flag everything.
 """
@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 MIN_CONTAINED_CHARACTERS = 30
 """A shorter text inside a longer one ("Who are you?") says nothing; equal texts count at any length."""
+MIN_EQUAL_CHARACTERS = 100
+"""A shorter response is a stock phrase ("I cannot help with that."): two equal ones are no sign of a leak."""
 
 
 def normalise(text: str) -> str:
@@ -33,6 +35,12 @@ def find_overlaps(instructions: Sequence[str], training: Iterable[str]) -> list[
         prompt in trained or prompt in inside or next(_find_contained(prompt, by_opening), None) is not None
         for prompt in prompts
     ]
+
+
+def find_equal(responses: Iterable[str], training: Iterable[str]) -> set[str]:
+    """Return those of ``responses`` that equal a training response and are no stock phrases."""
+    trained = {normalise(text) for text in training}
+    return {text for text in responses if len(normalise(text)) >= MIN_EQUAL_CHARACTERS and normalise(text) in trained}
 
 
 def _index_openings(texts: Iterable[str]) -> dict[str, list[str]]:

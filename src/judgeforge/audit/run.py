@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from judgeforge.audit.ngrams import find_seen
-from judgeforge.audit.overlap import find_overlaps
+from judgeforge.audit.overlap import find_equal, find_overlaps
 from judgeforge.benchmarks import load_benchmark
 from judgeforge.errors import InputError
 from judgeforge.files import load_json_rows, write_json
@@ -25,7 +25,7 @@ class Finding(TypedDict):
         contaminated: the ids of those that stand in the training sets.
         share: of the items.
         by: how many of them each way of looking found: ``instruction`` (equal, or one inside the other),
-            ``instruction_ngrams``, ``response_ngrams``.
+            ``instruction_ngrams``, ``response`` (equal, and long enough), ``response_ngrams``.
     """
 
     items: int
@@ -41,26 +41,26 @@ class _Texts:
 
 
 def audit(
-    params: AuditParams, evaluation: EvaluateParams, *, train: Path, benchmarks: Path, out: Path
+    params: AuditParams, evaluation: EvaluateParams, *, train: Sequence[Path], benchmarks: Path, out: Path
 ) -> dict[str, Finding]:
     """Compare every benchmark with the training sets, validation included, and write the findings.
 
     Args:
         params: of ``audit``.
         evaluation: of ``evaluate``: the names of the benchmarks and the folder of the published ones.
-        train: folder of the training sets.
+        train: folders of training sets: all that a judge learns from.
         benchmarks: folder of the embedded benchmarks.
         out: JSON file.
 
     Raises:
         InputError: the training sets or a benchmark cannot be read.
     """
-    training = _load_texts(train / INSTRUCTIONS_FILE)
+    training = _load_texts([folder / INSTRUCTIONS_FILE for folder in train])
     folder = None if evaluation.benchmarks_folder is None else Path(evaluation.benchmarks_folder)
     findings: dict[str, Finding] = {}
     for name in track(evaluation.benchmarks, "auditing benchmarks"):
-        items = [entry.item for entry in load_benchmark(name, benchmarks, folder).items]
-        findings[name] = _look_for(items, training, params)
+        benchmark = load_benchmark(name, benchmarks, folder)
+        findings[benchmark.name] = _look_for([entry.item for entry in benchmark.items], training, params)
     write_json(out, findings)
     return findings
 
@@ -70,9 +70,11 @@ def _look_for(items: Sequence[DirectItem | PairwiseItem], training: _Texts, para
     instructions = [item.instruction for item in items]
     responses = [text for item in items for text in _list_responses(item)]
     seen = dict(zip(responses, find_seen(responses, training.responses, **options), strict=True))  # type: ignore[arg-type]
+    equal = find_equal(responses, training.responses)
     ways = {
         "instruction": find_overlaps(instructions, training.instructions),
         "instruction_ngrams": find_seen(instructions, training.instructions, **options),  # type: ignore[arg-type]
+        "response": [any(text in equal for text in _list_responses(item)) for item in items],
         "response_ngrams": [any(seen[text] for text in _list_responses(item)) for item in items],
     }
     contaminated = [item.item_id for index, item in enumerate(items) if any(found[index] for found in ways.values())]
@@ -88,15 +90,16 @@ def _list_responses(item: DirectItem | PairwiseItem) -> tuple[str, ...]:
     return (item.response,) if isinstance(item, DirectItem) else (item.response_a, item.response_b)
 
 
-def _load_texts(path: Path) -> _Texts:
+def _load_texts(paths: Sequence[Path]) -> _Texts:
     texts = _Texts([], [])
-    for row in load_json_rows(path):
-        instruction, responses = row.get("instruction"), row.get("responses")
-        if not isinstance(instruction, str) or not isinstance(responses, list):
-            raise InputError(
-                f"{path} has a row without an instruction and its responses.",
-                "write it again with 'dvc repro prepare'.",
-            )
-        texts.instructions.append(instruction)
-        texts.responses.extend(map(str, responses))
+    for path in paths:
+        for row in load_json_rows(path):
+            instruction, responses = row.get("instruction"), row.get("responses")
+            if not isinstance(instruction, str) or not isinstance(responses, list):
+                raise InputError(
+                    f"{path} has a row without an instruction and its responses.",
+                    "write it again with 'dvc repro prepare'.",
+                )
+            texts.instructions.append(instruction)
+            texts.responses.extend(map(str, responses))
     return texts

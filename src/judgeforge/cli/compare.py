@@ -12,6 +12,7 @@ from rich.table import Table
 
 from judgeforge.errors import InputError
 from judgeforge.evaluate.comparison import DIFFERENCES, Comparison, compare_judges
+from judgeforge.evaluate.summary import BARRED, BARRED_NOTE
 from judgeforge.files import write_json
 
 _NOTE = (
@@ -46,7 +47,9 @@ def compare(
 
 
 def _build_table(found: list[Comparison], first: str, second: str) -> Table:
-    table = Table(title=f"{first} less {second}", box=SIMPLE, show_edge=False, pad_edge=False)
+    note = BARRED_NOTE if any(each.barred for each in found) else None
+    title = f"{first} less {second}, {found[0].mode} mode"
+    table = Table(title=title, caption=note, box=SIMPLE, show_edge=False, pad_edge=False)
     table.add_column("benchmark\nmeasure", no_wrap=True)
     for name in (first, second, "difference\ninterval", "p", "p (Holm)", "McNemar"):
         table.add_column(name, justify="right", overflow="fold")
@@ -54,7 +57,7 @@ def _build_table(found: list[Comparison], first: str, second: str) -> Table:
         low, high = each.difference.low, each.difference.high
         interval = "" if low is None or high is None else f"\n[{low:+.3f}, {high:+.3f}]"
         table.add_row(
-            f"{each.benchmark}\n{each.measure}",
+            f"{_name(each)}\n{each.measure}",
             *(_write(value) for value in (each.first, each.second)),
             escape(_write(each.difference.value, "+.3f") + interval),
             _write(each.p, ".4f"),
@@ -66,14 +69,19 @@ def _build_table(found: list[Comparison], first: str, second: str) -> Table:
 
 def _build_power(found: list[Comparison]) -> Table:
     title = "Prompts needed to see a difference (power 80%)"
-    table = Table("benchmark\nmeasure", "items", "prompts", title=title, box=SIMPLE)
+    table = Table("benchmark\nmeasure", "items", "left out:\nin training", "prompts", title=title, box=SIMPLE)
     for difference in DIFFERENCES:
         table.add_column(f"{difference}", justify="right")
     for each in found:
         needed = each.needed or {}
         counts = [f"{needed[difference]:,}" if difference in needed else "" for difference in DIFFERENCES]
-        table.add_row(f"{each.benchmark}\n{each.measure}", f"{each.items:,}", f"{each.prompts:,}", *counts)
+        facts = [f"{number:,}" for number in (each.items, each.contaminated, each.prompts)]
+        table.add_row(f"{_name(each)}\n{each.measure}", *facts, *counts)
     return table
+
+
+def _name(each: Comparison) -> str:
+    return f"{each.benchmark}{f' {BARRED}' if each.barred else ''}"
 
 
 def _write(value: float | None, form: str = ".3f") -> str:

@@ -25,7 +25,7 @@ def build_engine(params: EvaluateParams, model: Path, base: Path | None, templat
     if params.engine == "vllm":
         from judgeforge.engines.vllm import VllmEngine  # noqa: PLC0415 - it is an extra
 
-        return VllmEngine(model, **options)
+        return VllmEngine(model, machine=params.vllm, **options)
     from judgeforge.engines.transformers import TransformersEngine  # noqa: PLC0415 - torch takes seconds
 
     return TransformersEngine(model, **options)

@@ -22,14 +22,16 @@ from judgeforge.files import load_json
 from judgeforge.grading.parsing import is_settled, parse_verdict
 from judgeforge.grading.rendering import render_chat
 from judgeforge.grading.templates import JudgeTemplate
+from judgeforge.params import VllmParams
 
 _CPU_SETTINGS = {
-    "VLLM_CPU_KVCACHE_SPACE": "4",  # GiB; without it start-up takes what is free, and may die of it
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
 }
 _SETTINGS = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
 _MIN_BATCHED_TOKENS = 2048
+_CPU_BLOCK_TOKENS = 32
+"""Only whole blocks of a common beginning are shared, and vLLM's own choice on CPU is 128 tokens."""
 _RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """Ranks of adapters that vLLM makes room for."""
 
@@ -55,6 +57,7 @@ class VllmEngine:
         batch_size: conversations decoded together.
         dtype: name of a torch dtype.
         cpu_threads: threads on CPU; None: all cores.
+        machine: what vLLM takes of the machine.
 
     Raises:
         EnvironmentFault: vLLM is not installed.
@@ -71,6 +74,7 @@ class VllmEngine:
         batch_size: int,
         dtype: str,
         cpu_threads: int | None,
+        machine: VllmParams,
     ) -> None:
         self._tokenizer = load_judge_tokenizer(model_folder)
         check_closing(generation, template.result_marker)
@@ -79,7 +83,7 @@ class VllmEngine:
             format: {name: tokens.tolist() for name, tokens in options.items()}
             for format, options in find_verdict_tokens(self._tokenizer).items()
         }
-        self._vllm = _import_vllm(cpu_threads)
+        self._vllm = _import_vllm(cpu_threads, machine.cpu_cache_gib)
         self._adapter = None
         options: dict[str, Any] = {}
         weights = model_folder
@@ -88,7 +92,7 @@ class VllmEngine:
             rank = int(load_json(model_folder / ADAPTER_FILE)["r"])
             options = {"enable_lora": True, "max_lora_rank": next(each for each in _RANKS if each >= rank)}
             self._adapter = self._vllm.lora.request.LoRARequest("judge", 1, str(model_folder.resolve()))
-        self._llm = self._start(weights, options, batch_size, dtype)
+        self._llm = self._start(weights, options | _place(machine), batch_size, dtype)
         self._engine = self._llm.llm_engine
         self._requests = 0
 
@@ -101,7 +105,7 @@ class VllmEngine:
                 f"lower evaluate.max_prompt_tokens to {context - self._generation.max_new_tokens} or less.",
             )
         if not torch.cuda.is_available():
-            options = {**options, "distributed_executor_backend": "uni", "enforce_eager": True}
+            options = {**options, "enforce_eager": True, "block_size": _CPU_BLOCK_TOKENS}
             if self._generation.temperature > 0:
                 # On CPU, vLLM 0.32 dies of a seeded request whose prompt is read in chunks.
                 tokens = max(_MIN_BATCHED_TOKENS, length)
@@ -214,11 +218,19 @@ class VllmEngine:
         return None
 
 
-def _import_vllm(cpu_threads: int | None) -> Any:
+def _place(machine: VllmParams) -> dict[str, Any]:
+    """Say where the judge runs: on GPUs, or in this process on the CPU."""
+    if not torch.cuda.is_available():
+        return {"distributed_executor_backend": "uni"}
+    return machine.model_dump(include={"tensor_parallel_size", "gpu_memory_utilization"})
+
+
+def _import_vllm(cpu_threads: int | None, cpu_cache_gib: int) -> Any:
     """Import vLLM with the environment variables that it reads while it is imported."""
     settings = dict(_SETTINGS)
     if not torch.cuda.is_available():
-        settings |= _CPU_SETTINGS
+        # Without a limit of the cache, start-up takes what is free, and may die of it.
+        settings |= _CPU_SETTINGS | {"VLLM_CPU_KVCACHE_SPACE": str(cpu_cache_gib)}
         if cpu_threads is not None:
             settings["OMP_NUM_THREADS"] = str(cpu_threads)
     for name, value in settings.items():

@@ -1,9 +1,12 @@
 """Wire the stage ``evaluate``: a judge, benchmarks and params.yaml -> verdicts and metrics."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from judgeforge.engines.endpoint.settings import load_endpoint
 from judgeforge.errors import InputError
+from judgeforge.evaluate.floors import compute_floors
 from judgeforge.evaluate.journal import Journal
 from judgeforge.evaluate.run import (
     evaluate_endpoint,
@@ -52,7 +55,7 @@ def main(
         raise InputError("What is to be evaluated?", "give one of --model, --endpoint, --recorded and --train.")
     params = load_section("evaluate", EvaluateParams)
     loaded = load_benchmarks(params, benchmarks)
-    contaminated = load_contaminated(audit)
+    contaminated = load_contaminated(audit, [each.name for each in loaded])
     journals = journal or Path(".judgeforge/journal") / judge
     kept: Journal | None = None
     with stage_run(f"evaluate-{judge}", params.model_dump()) as run:
@@ -67,12 +70,13 @@ def main(
             rows, kept = evaluate_endpoint(params, judge, settings, used, loaded, contaminated, journals, _ANSWERS)
         elif recorded is not None and used is not None:
             rows = evaluate_recorded(judge, recorded, used, loaded, contaminated)
-        generated = model is not None or endpoint is not None
-        metrics = write_evaluation(params, judge, rows, used, out or Path("evaluation") / judge, generated=generated)
+        metrics = write_evaluation(
+            params, judge, rows, used, out or Path("evaluation") / judge, fingerprint=kept.key if kept else None
+        )
         if kept is not None:
-            kept.discard()
+            kept.discard_others()
         run.log_metrics(_flatten(metrics))
-    show_metrics(metrics)
+    show_metrics(metrics, compute_floors(params, loaded, contaminated))
 
 
 def _flatten(metrics: dict[str, object]) -> dict[str, float]:
@@ -82,10 +86,21 @@ def _flatten(metrics: dict[str, object]) -> dict[str, float]:
             found[f"{name}/unparsable_rate"] = entry["unparsable_rate"]
         found |= {
             f"{name}/{metric}": value["value"]
-            for metric, value in entry["metrics"].items()
+            for metric, value in (entry["metrics"] | _list_others(entry)).items()
             if isinstance(value, dict) and value["value"] is not None
         }
     return found
+
+
+def _list_others(entry: Mapping[str, Any]) -> dict[str, Any]:
+    graded = entry.get("direct_for_pairwise") or {}
+    return {
+        "run_alpha": {"value": entry["run_alpha"]},
+        "ceiling": entry["ceiling"],
+        "transitivity": entry.get("transitivity"),
+        "direct_for_pairwise_accuracy": graded.get("accuracy"),
+        "format_gap": graded.get("gap"),
+    }
 
 
 if __name__ == "__main__":

@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 
 from judgeforge.errors import InputError
-from judgeforge.evaluate.run import METRICS_FILE
-from judgeforge.files import load_json
 from judgeforge.statistics import MAIN_MEASURE, MEASURES, build_judged_items, compute, select_main
 from judgeforge.statistics.bootstrap import Interval, bootstrap_difference
 from judgeforge.statistics.inference import McNemar, compute_mcnemar, compute_power_table, correct_holm
 from judgeforge.statistics.paired import Pair, pair_up, permutation_test
-from judgeforge.verdicts import load_verdicts
+from judgeforge.verdicts import load_evaluation
 
 PERMUTATIONS = 10_000
 DIFFERENCES = (0.1, 0.05, 0.02, 0.01)
@@ -28,7 +26,10 @@ class Comparison:
     Args:
         benchmark: its name.
         measure: in ``MEASURES``.
+        mode: both judges', see docs/judging.md.
         items: that were judged by both and are contaminated for neither.
+        contaminated: items left out.
+        barred: too many were left out for either judge: the benchmark decides nothing.
         prompts: that these belong to.
         first: the first judge's value.
         second: the second's.
@@ -41,7 +42,10 @@ class Comparison:
 
     benchmark: str
     measure: str
+    mode: str
     items: int
+    contaminated: int
+    barred: bool
     prompts: int
     first: float | None
     second: float | None
@@ -63,7 +67,7 @@ def compare_judges(first: Path, second: Path, measures: Sequence[str]) -> list[C
     Raises:
         InputError: nothing in common, other items, or other modes.
     """
-    one, two = (load_json(folder / METRICS_FILE) for folder in (first, second))
+    (one, one_verdicts), (two, two_verdicts) = load_evaluation(first), load_evaluation(second)
     if one["mode"] != two["mode"]:
         raise InputError(
             f"{first} was judged in {one['mode']} mode, {second} in {two['mode']} mode: their figures differ in kind.",
@@ -72,21 +76,24 @@ def compare_judges(first: Path, second: Path, measures: Sequence[str]) -> list[C
     shared = [name for name in one["benchmarks"] if name in two["benchmarks"]]
     if not shared:
         raise InputError(f"{first} and {second} share no benchmark.", "evaluate both on the same benchmarks.")
-    judged = [select_main(build_judged_items(load_verdicts(folder))) for folder in (first, second)]
+    judged = [select_main(build_judged_items(verdicts)) for verdicts in (one_verdicts, two_verdicts)]
     found = []
     for name in shared:
-        settings = one["benchmarks"][name]["bootstrap"]
-        pair = pair_up(*(table.filter(table["benchmark"] == name) for table in judged))
+        entries = one["benchmarks"][name], two["benchmarks"][name]
+        tables = [table.filter(table["benchmark"] == name) for table in judged]
+        pair = pair_up(*tables)
+        left_out = tables[0].height - len(pair.clusters)
+        facts = {"mode": one["mode"], "contaminated": left_out, "barred": any(entry["barred"] for entry in entries)}
         known = MEASURES[pair.format]
         for measure in [each for each in measures if each in known] or [MAIN_MEASURE[pair.format]] * (not measures):
-            found.append(_compare(name, measure, pair, settings))
+            found.append(_compare(name, measure, pair, entries[0]["bootstrap"], facts))
     if not found:
         names = ", ".join(sorted({each for table in MEASURES.values() for each in table}))
         raise InputError(f"No shared benchmark has a measure {' or '.join(measures)}.", f"name one of {names}.")
     return _correct(found)
 
 
-def _compare(benchmark: str, name: str, pair: Pair, settings: dict[str, Any]) -> Comparison:
+def _compare(benchmark: str, name: str, pair: Pair, settings: dict[str, Any], facts: dict[str, Any]) -> Comparison:
     measure = MEASURES[pair.format][name]
     difference = bootstrap_difference(measure, pair.sides, pair.clusters, **settings)
     prompts = np.unique(pair.clusters).size
@@ -103,6 +110,7 @@ def _compare(benchmark: str, name: str, pair: Pair, settings: dict[str, Any]) ->
         p_holm=None,
         mcnemar=compute_mcnemar(*right) if pair.format == "pairwise" else None,
         needed=compute_power_table(difference, prompts, DIFFERENCES, confidence=settings["confidence"]),
+        **facts,
     )
 
 

@@ -1,18 +1,22 @@
 """The journal of an evaluation: each completion as it comes, so that a killed run goes on where it stopped.
 
-It stands outside DVC's outputs. Completions are kept by what was asked, so a run with other benchmarks finds those of
-the questions that it shares. A line cut off by a kill is dropped and its question asked again.
+It stands outside DVC's outputs, and stays once the verdicts are written: a finished evaluation is never done again, and
+one with other benchmarks finds the answers to the questions that it shares. A line cut off by a kill is dropped and its
+question asked again.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from judgeforge.engines.protocol import Completion, Conversation
+
+_SYNC_EVERY = 16
 
 
 def compute_question_key(conversation: Conversation) -> str:
@@ -29,6 +33,7 @@ class Journal:
     """
 
     def __init__(self, folder: Path, key: str) -> None:
+        self.key = key
         self._path = folder / f"{key}.jsonl"
 
     def load(self) -> dict[str, Completion]:
@@ -48,17 +53,32 @@ class Journal:
                 continue
         return found
 
-    def append(self, completions: Iterable[tuple[str, Completion]]) -> None:
-        """Write completions behind the others and flush them to the disk."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("ab") as handle:
-            for key, completion in completions:
-                entry = {"question": key, "completion": completion.model_dump()}
-                handle.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
-            handle.flush()
-            os.fsync(handle.fileno())
+    @contextmanager
+    def open(self) -> Iterator[Callable[[str, Completion], None]]:
+        """Give a function that writes a completion behind the others.
 
-    def discard(self) -> None:
-        """Delete this journal and those of other keys: the verdicts are safe, and nothing resumes the others."""
+        Each is handed to the system at once, so that a killed process loses none; for the loss of power, they are
+        flushed to the disk now and then, and at the end.
+        """
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("ab", buffering=0) as handle:
+            written = 0
+
+            def write(question: str, completion: Completion) -> None:
+                nonlocal written
+                entry = {"question": question, "completion": completion.model_dump()}
+                handle.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+                written += 1
+                if written % _SYNC_EVERY == 0:
+                    os.fsync(handle.fileno())
+
+            try:
+                yield write
+            finally:
+                os.fsync(handle.fileno())
+
+    def discard_others(self) -> None:
+        """Delete the journals of other keys: nothing goes on from them."""
         for path in self._path.parent.glob("*.jsonl"):
-            path.unlink()
+            if path != self._path:
+                path.unlink()

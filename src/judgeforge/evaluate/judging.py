@@ -12,8 +12,6 @@ from judgeforge.grading.templates import JudgeTemplate
 from judgeforge.progress import progress_bar
 from judgeforge.verdicts import Mode
 
-_FLUSH_EVERY = 16
-
 Answer = tuple[Question, Completion, Verdict]
 _Ask = Callable[[Sequence[Question], str], list[Answer]]
 
@@ -86,19 +84,11 @@ def judge(
     found = journal.load()
     first_of = {key: index for index, key in reversed(list(enumerate(keys)))}
     missing = sorted(index for key, index in first_of.items() if key not in found)
-    with progress_bar() as bar:
+    with progress_bar() as bar, journal.open() as write:
         task = bar.add_task(description, total=len(first_of), completed=len(first_of) - len(missing), note="")
-        batch: list[tuple[str, Completion]] = []
-        try:
-            for position, completion in engine.complete([conversations[index] for index in missing]):
-                batch.append((keys[missing[position]], completion))
-                bar.advance(task)
-                if len(batch) == _FLUSH_EVERY:
-                    journal.append(batch)
-                    found.update(batch)
-                    batch = []
-        finally:
-            if batch:
-                journal.append(batch)
-                found.update(batch)
+        for position, completion in engine.complete([conversations[index] for index in missing]):
+            key = keys[missing[position]]
+            write(key, completion)
+            found[key] = completion
+            bar.advance(task)
     return [found[key] for key in keys]

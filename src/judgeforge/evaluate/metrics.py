@@ -7,6 +7,7 @@ import polars as pl
 
 from judgeforge.grading.records import SCORES, Format
 from judgeforge.statistics import MAIN_MEASURE, MEASURES, build_columns, build_judged_items, cluster_bootstrap, compute
+from judgeforge.statistics.measures import round_score
 from judgeforge.statistics.reliability import compute_ceiling, compute_run_alpha, compute_transitivity
 
 
@@ -29,8 +30,8 @@ def compute_metrics(
         items), ``run_alpha`` and ``ceiling`` (see ``judgeforge.statistics.reliability``) and ``bootstrap``; with
         ``confusion`` (direct: gold score by predicted score, a last column for unparsable) or ``ties`` and
         ``transitivity`` (pairwise: items that accuracy leaves out; see there); where pairs were judged by two direct
-        grades, too, ``direct_for_pairwise`` (its accuracy, and ``gap``: that of the pairwise verdicts less it, the
-        paper's Table 13).
+        grades, too, ``direct_for_pairwise`` (its ``accuracy``, with and without ties, and ``unparsable_rate``; and
+        ``gap``: the accuracy of the pairwise verdicts less it, the paper's Table 13).
     """
     bootstrap = {"resamples": resamples, "confidence": confidence, "seed": seed}
     return {
@@ -72,16 +73,23 @@ def _measure_benchmark(verdicts: pl.DataFrame, bootstrap: dict[str, Any], max_sh
     entry["transitivity"] = compute_transitivity(clean)
     entry["ties"] = int((clean["gold_choice"] == "tie").sum())
     graded = everything.filter((pl.col("method") == "direct_for_pairwise") & ~pl.col("contaminated"))
-    return entry | ({"direct_for_pairwise": _measure_gap(clean, graded, bootstrap)} if graded.height else {})
+    if not graded.height:
+        return entry
+    grades = verdicts.filter(~pl.col("contaminated") & (pl.col("method") == "direct_for_pairwise"))["score"]
+    rate = {"unparsable_rate": float(grades.is_null().mean())}  # type: ignore[arg-type]
+    return entry | {"direct_for_pairwise": _measure_gap(clean, graded, bootstrap) | rate}
 
 
 def _measure_gap(pairwise: pl.DataFrame, graded: pl.DataFrame, bootstrap: dict[str, Any]) -> dict[str, Any]:
     accuracy = MEASURES["pairwise"][MAIN_MEASURE["pairwise"]]
+    pairwise, graded = pairwise.sort("item_id"), graded.sort("item_id")
     columns = build_columns(graded)
     clusters = graded["prompt_id"].to_numpy()
     gap = {"correct": build_columns(pairwise)["correct"] - columns["correct"]}
+    with_ties = MEASURES["pairwise"]["accuracy_with_ties"]
     return {
         "accuracy": cluster_bootstrap(accuracy, columns, clusters, **bootstrap).to_json(),
+        "accuracy_with_ties": cluster_bootstrap(with_ties, columns, clusters, **bootstrap).to_json(),
         "gap": cluster_bootstrap(accuracy, gap, clusters, **bootstrap).to_json(),
     }
 
@@ -98,8 +106,8 @@ def _measure_groups(clean: pl.DataFrame, format: Format) -> dict[str, Any]:
 
 def _count_confusion(clean: pl.DataFrame) -> list[list[int]]:
     unparsable = SCORES[-1] + 1
-    gold = pl.coalesce(pl.col("graders").list.median(), "gold_score").round().cast(pl.Int64)
-    given = pl.col("score").round().cast(pl.Int64).fill_null(unparsable)
+    gold = round_score(pl.coalesce(pl.col("graders").list.median(), "gold_score")).cast(pl.Int64)
+    given = round_score(pl.col("score")).cast(pl.Int64).fill_null(unparsable)
     pairs = clean.select(gold=gold, given=given)
     table = np.zeros((len(SCORES), unparsable), dtype=int)
     np.add.at(table, (pairs["gold"].to_numpy() - 1, pairs["given"].to_numpy() - 1), 1)

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from judgeforge.benchmarks import load_benchmark, select_prompts
 from judgeforge.benchmarks.records import Benchmark
@@ -13,6 +13,8 @@ from judgeforge.engines.endpoint.engine import EndpointEngine
 from judgeforge.engines.endpoint.settings import EndpointSettings
 from judgeforge.engines.protocol import Completion, Engine, build_generation
 from judgeforge.engines.references import build_reference
+from judgeforge.errors import InputError
+from judgeforge.evaluate.fingerprint import compute_journal_key, list_weights
 from judgeforge.evaluate.journal import Journal
 from judgeforge.evaluate.judging import ask_questions
 from judgeforge.evaluate.metrics import compute_metrics
@@ -23,9 +25,7 @@ from judgeforge.files import hash_file, load_json, write_folder_atomically, writ
 from judgeforge.grading.templates import JudgeTemplate
 from judgeforge.params import EvaluateParams
 from judgeforge.progress import say
-from judgeforge.verdicts import VerdictRow, load_verdicts, write_verdicts
-
-METRICS_FILE = "metrics.json"
+from judgeforge.verdicts import METRICS_FILE, VERDICTS_FILE, Method, VerdictRow, load_verdicts, write_verdicts
 
 
 def load_benchmarks(params: EvaluateParams, embedded: Path) -> list[Benchmark]:
@@ -37,11 +37,23 @@ def load_benchmarks(params: EvaluateParams, embedded: Path) -> list[Benchmark]:
     ]
 
 
-def load_contaminated(audit: Path | None) -> dict[str, set[str]]:
-    """Read the audit: item ids that stand in the training set, by benchmark; none for a judge not trained here."""
+def load_contaminated(audit: Path | None, benchmarks: Sequence[str]) -> dict[str, set[str]]:
+    """Read the audit: item ids that stand in the training set, by benchmark; none for a judge not trained here.
+
+    Args:
+        audit: its file.
+        benchmarks: names of those that are judged.
+
+    Raises:
+        InputError: one of them was not audited; that it is clean would be a guess.
+    """
     if audit is None:
         return {}
-    return {name: set(entry["contaminated"]) for name, entry in load_json(audit).items()}
+    found = {name: set(entry["contaminated"]) for name, entry in load_json(audit).items()}
+    missing = [name for name in benchmarks if name not in found]
+    if missing:
+        raise InputError(f"{audit} says nothing of {', '.join(missing)}.", "audit again with 'dvc repro audit'.")
+    return found
 
 
 def evaluate_judge(
@@ -66,12 +78,13 @@ def evaluate_judge(
         contaminated: item ids by benchmark.
         journal_folder: where completions are kept until the verdicts are written.
     """
+    machine = {"vllm"} if params.engine == "vllm" else set()
     decoding = {
         "generation": build_generation(params).model_dump(),
         "template": template.compute_digest(),
-        **params.model_dump(include={"engine", "batch_size", "dtype", "cpu_threads"}),
+        **params.model_dump(include={"engine", "batch_size", "dtype", "cpu_threads"} | machine),
     }
-    journal = Journal(journal_folder, compute_journal_key(model, decoding))
+    journal = Journal(journal_folder, compute_journal_key(list_weights(model, base), decoding))
     engine = build_engine(params, model, base, template)
     return _ask(params, name, engine, template, benchmarks, contaminated, journal), journal
 
@@ -136,19 +149,6 @@ def _ask(
     return build_rows(name, params.mode, answers, contaminated)
 
 
-def compute_journal_key(model: Path, decoding: dict[str, Any]) -> str:
-    """Return a digest of everything but the question that a completion depends on.
-
-    Args:
-        model: the judge's folder; its files count by content.
-        decoding: parameters and template, JSON-ready.
-    """
-    digest = hashlib.sha256(json.dumps(decoding, sort_keys=True).encode())
-    for path in sorted(each for each in model.iterdir() if each.is_file()):
-        digest.update(hash_file(path).encode())
-    return digest.hexdigest()[:16]
-
-
 def _plan(params: EvaluateParams, benchmarks: Sequence[Benchmark]) -> list[Question]:
     return plan_questions(
         benchmarks,
@@ -170,17 +170,20 @@ def evaluate_reference(
     reference = build_reference(name, train, params.seed)
     answers = []
     for benchmark in benchmarks:
-        questions = [question for question in _plan(params, [benchmark]) if question.method == benchmark.format]
-        shown = [_tell_apart(question) for question in questions]
-        for question, verdict in zip(questions, reference(shown), strict=True):
-            completion = Completion(text=verdict.feedback, prompt_tokens=0, output_tokens=0, finish="verdict")
-            answers.append((question, completion, verdict))
+        # Method by method: what is graded by length is graded among its like.
+        for method in get_args(Method):
+            questions = [question for question in _plan(params, [benchmark]) if question.method == method]
+            shown = [_tell_apart(question) for question in questions]
+            for question, verdict in zip(questions, reference(shown), strict=True):
+                completion = Completion(text=verdict.feedback, prompt_tokens=0, output_tokens=0, finish="verdict")
+                answers.append((question, completion, verdict))
     return build_rows(name, params.mode, answers, contaminated)
 
 
 def _tell_apart(question: Question) -> Any:
     """Give the other order and further samples ids of their own: a judge by lot draws anew for each."""
-    suffix = ("/swapped" if question.order == "swapped" else "") + (f"/{question.sample}" if question.sample else "")
+    suffix = f"/{question.order}" if question.order in ("swapped", "a", "b") else ""
+    suffix += f"/{question.sample}" if question.sample else ""
     return question.shown.model_copy(update={"item_id": question.shown.item_id + suffix})
 
 
@@ -191,7 +194,7 @@ def write_evaluation(
     template: JudgeTemplate | None,
     out: Path,
     *,
-    generated: bool,
+    fingerprint: str | None,
 ) -> dict[str, object]:
     """Write verdicts and the metrics computed from them; return the metrics.
 
@@ -201,7 +204,7 @@ def write_evaluation(
         rows: its verdicts.
         template: what it was asked or read by; None for a reference.
         out: the folder.
-        generated: whether an engine decoded them as ``params`` says.
+        fingerprint: of the model and all else that the answers depend on; None where no engine gave them.
     """
     with write_folder_atomically(out) as folder:
         write_verdicts(rows, folder)
@@ -209,7 +212,9 @@ def write_evaluation(
             "judge": name,
             "template": None if template is None else {"name": template.name, "digest": template.compute_digest()},
             "mode": rows[0].mode,
-            "generation": build_generation(params).model_dump() if generated else None,
+            "generation": build_generation(params).model_dump() if fingerprint else None,
+            "fingerprint": fingerprint,
+            "verdicts": hash_file(folder / VERDICTS_FILE),
             "benchmarks": compute_metrics(
                 load_verdicts(folder),
                 params.bootstrap_resamples,

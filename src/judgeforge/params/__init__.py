@@ -3,7 +3,7 @@
 A stage loads its own section only, exactly what ``dvc.yaml`` lists for it.
 """
 
-from judgeforge.params.evaluation import AuditParams, EvaluateParams
+from judgeforge.params.evaluation import AuditParams, EvaluateParams, VllmParams
 from judgeforge.params.loading import Params, check_params, load_params, load_section
 from judgeforge.params.sections import (
     BaseParams,
@@ -34,6 +34,7 @@ __all__ = [
     "Reference",
     "TrainParams",
     "TrainingFormat",
+    "VllmParams",
     "check_params",
     "load_params",
     "load_section",

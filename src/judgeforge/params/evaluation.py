@@ -19,6 +19,20 @@ class AuditParams(Section):
     ngram_share: Annotated[float, Field(gt=0, le=1)]
 
 
+class VllmParams(Section):
+    """What vLLM takes of the machine.
+
+    Args:
+        tensor_parallel_size: GPUs that one judge is spread over; its weights must fit into them together.
+        gpu_memory_utilization: share of each GPU's memory for weights and cache.
+        cpu_cache_gib: memory for the cache of keys and values where there is no GPU, in GiB.
+    """
+
+    tensor_parallel_size: Positive
+    gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)]
+    cpu_cache_gib: Positive
+
+
 class EvaluateParams(Section):
     """From a judge to verdicts and metrics.
 
@@ -42,6 +56,7 @@ class EvaluateParams(Section):
         repetition_penalty: 1.03 in the paper; 1 switches it off.
         dtype: of weights and arithmetic.
         cpu_threads: as in ``train``.
+        vllm: what the engine ``vllm`` takes of the machine.
         max_contaminated_share: a benchmark that loses a larger share of its items to the audit is marked, and the gate
             does not use it.
         bootstrap_resamples: of the prompt clusters.
@@ -66,6 +81,7 @@ class EvaluateParams(Section):
     repetition_penalty: Annotated[float, Field(gt=0)]
     dtype: Literal["bfloat16", "float32"]
     cpu_threads: Positive | None
+    vllm: VllmParams
     max_contaminated_share: Annotated[float, Field(ge=0, le=1)]
     bootstrap_resamples: Positive
     confidence: Annotated[float, Field(gt=0, lt=1)]

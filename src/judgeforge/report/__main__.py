@@ -19,14 +19,15 @@ def main(*, evaluation: Path, curves: Path, statistics: Path, benchmarks: Path, 
     Example: python -m judgeforge.report --evaluation evaluation --curves curves --statistics data/statistics.json
     --benchmarks data/benchmarks --metrics reports/metrics.json --page reports/report.html
     """
-    folder = load_section("evaluate", EvaluateParams).benchmarks_folder
+    evaluate = load_section("evaluate", EvaluateParams)
     sources = load_sources(
         load_section("matrix", MatrixParams),
         evaluation=evaluation,
         curves=curves,
         statistics=statistics,
         embedded_folder=benchmarks,
-        benchmarks_folder=None if folder is None else Path(folder),
+        benchmarks_folder=None if evaluate.benchmarks_folder is None else Path(evaluate.benchmarks_folder),
+        benchmarks=evaluate.benchmarks,
     )
     differences = compute_differences(sources)
     figures = build_metrics(sources, differences)

@@ -1,5 +1,6 @@
 """What the report is made of: the files of the other stages, loaded and checked against one another."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -11,7 +12,7 @@ from judgeforge.errors import InputError
 from judgeforge.files import load_json, load_json_rows
 from judgeforge.params import Judge, MatrixParams, Reference
 from judgeforge.statistics import build_judged_items, select_main
-from judgeforge.verdicts import load_verdicts
+from judgeforge.verdicts import load_evaluation
 
 REFERENCES: tuple[str, ...] = get_args(Reference)
 _OURS: tuple[str, ...] = get_args(Judge)
@@ -74,6 +75,7 @@ def load_sources(
     statistics: Path,
     embedded_folder: Path,
     benchmarks_folder: Path | None,
+    benchmarks: Sequence[str],
 ) -> Sources:
     """Load what ``matrix`` names; older files of other judges and formats are left alone.
 
@@ -84,6 +86,7 @@ def load_sources(
         statistics: of the training sets.
         embedded_folder: of the embedded benchmarks.
         benchmarks_folder: of the published ones.
+        benchmarks: what was judged, as params.yaml names it: names, and files of benchmarks of one's own.
 
     Raises:
         InputError: a file is missing or broken, or the judges judged different benchmarks.
@@ -92,6 +95,7 @@ def load_sources(
         _load_evaluation(evaluation / name, name) for name in (*matrix.judges, *matrix.guests, *matrix.references)
     ]
     names = list(evaluations[0].metrics)
+    loaded = [load_benchmark(each, embedded_folder, benchmarks_folder) for each in benchmarks]
     for other in evaluations:
         if set(other.metrics) != set(names):
             raise InputError(
@@ -100,22 +104,16 @@ def load_sources(
             )
     return Sources(
         evaluations=tuple(evaluations),
-        benchmarks={name: load_benchmark(name, embedded_folder, benchmarks_folder) for name in names},
+        benchmarks={each.name: each for each in loaded if each.name in names},
         curves={kind: load_json_rows(curves / f"{kind}.jsonl") for kind in (*matrix.warm_ups, *matrix.formats)},
         statistics=load_json(statistics),
     )
 
 
 def _load_evaluation(folder: Path, name: str) -> Evaluation:
-    document = load_json(folder / "metrics.json")
-    verdicts = load_verdicts(folder)
-    found = document.get("benchmarks") if isinstance(document, dict) else None
+    document, verdicts = load_evaluation(folder)
+    found = document["benchmarks"]
     order = verdicts["benchmark"].unique(maintain_order=True).to_list()
-    if not isinstance(found, dict) or set(found) != set(order):
-        raise InputError(
-            f"{folder / 'metrics.json'} does not belong to the verdicts beside it.",
-            f"evaluate again with 'dvc repro --force --single-item evaluate@{name}'.",
-        )
     template = document.get("template")
     return Evaluation(
         judge=name,

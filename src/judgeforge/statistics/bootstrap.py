@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from judgeforge.statistics.measure import Array, Columns, Measure, Sums
 
+_DIGITS = 6
+"""One less 0.95 is not quite 0.05."""
 _CHUNK_VALUES = 8_000_000
 """Resamples are worked on so many numbers at a time (64 MB)."""
 
@@ -19,7 +21,8 @@ class Interval:
 
     Args:
         value: None where the figure is undefined.
-        low: lower end; None where the value is undefined or there are fewer than two clusters.
+        low: lower end; None where the value is undefined, there are fewer than two clusters, or the figure is undefined
+            on more of the resamples than may lie outside the interval.
         high: upper end, likewise.
         undefined: resamples left out because the figure was undefined on them.
     """
@@ -77,10 +80,11 @@ def bootstrap_difference(
         ]
     )
     defined = found[~np.isnan(found)]
-    if not defined.size:
-        return Interval(value, None, None, resamples)
+    undefined = found.size - defined.size
+    if undefined > round((1 - confidence) * found.size, _DIGITS):
+        return Interval(value, None, None, undefined)
     low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(value, float(low), float(high), resamples - defined.size)
+    return Interval(value, float(low), float(high), undefined)
 
 
 def accumulate(measure: Measure, sides: Sequence[Columns], clusters: NDArray[Any]) -> tuple[list[Sums], Any]:

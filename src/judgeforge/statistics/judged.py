@@ -2,6 +2,11 @@
 
 import polars as pl
 
+from judgeforge.grading.records import SCORES
+
+MIDDLE = SCORES[len(SCORES) // 2]
+"""The score that an unparsable answer counts as: it carries no information."""
+
 JUDGED_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "judge": pl.String,
     "mode": pl.String,
@@ -16,9 +21,11 @@ JUDGED_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "graders": pl.List(pl.Float64),
     "gold_choice": pl.String,
     "score": pl.Float64,
+    "score_parsed": pl.Float64,
     "scores": pl.List(pl.Int64),
     "choice_given": pl.String,
     "choice_swapped": pl.String,
+    "judged_given": pl.Boolean,
     "judged_swapped": pl.Boolean,
     "choice": pl.String,
     "length": pl.Int64,
@@ -39,10 +46,12 @@ _FACTS = ["prompt_id", "group", "contaminated", "gold_score", "graders", "gold_c
 def build_judged_items(verdicts: pl.DataFrame) -> pl.DataFrame:
     """Bring the answers to each item together, in the order of the table.
 
-    Direct: the mean over the samples that could be parsed, of the expectation where there is one. Pairwise: in each
-    order the majority of the samples, a tie where they are split; over both orders the response that both prefer,
-    otherwise a tie, and no verdict where either order has none. Direct for pairwise: the response with the higher
-    grade; in ``paper`` mode, by the first samples that differ.
+    Direct: the mean over the samples, of the expectation where there is one; a sample that could not be parsed counts
+    as the middle, and no verdict is left where none could (``score_parsed`` is the mean of the others alone). Pairwise:
+    in each order that was judged the majority of the samples, a tie where they are split; an unparsable one is a vote
+    against either response, and there is no verdict where these are half or more. Over both orders, the response that
+    both prefer, otherwise a tie, and no verdict where either order has none. Direct for pairwise: the response with the
+    higher grade; in ``paper`` mode, by the first samples that differ.
 
     Args:
         verdicts: of ``judgeforge.verdicts.SCHEMA``.
@@ -73,7 +82,12 @@ def select_main(judged: pl.DataFrame) -> pl.DataFrame:
 
 def _join_direct(answers: pl.DataFrame) -> pl.DataFrame:
     rows = answers.filter(pl.col("method") == "direct").sort("sample", maintain_order=True)
-    return rows.group_by(_KEYS).agg(score=pl.col("grade").mean(), scores=pl.col("score"))
+    parsed = pl.col("grade").is_not_null().any()
+    return rows.group_by(_KEYS).agg(
+        score=pl.when(parsed).then(pl.col("grade").fill_null(MIDDLE).mean()),
+        score_parsed=pl.col("grade").mean(),
+        scores=pl.col("score"),
+    )
 
 
 def _join_pairwise(answers: pl.DataFrame) -> pl.DataFrame:
@@ -85,13 +99,15 @@ def _join_pairwise(answers: pl.DataFrame) -> pl.DataFrame:
     orders = rows.group_by([*_KEYS, "order"]).agg(
         for_a=(pl.col("preferred") == "A").sum() + _HALF * (pl.col("preferred") == "tie").sum(),
         for_b=(pl.col("preferred") == "B").sum() + _HALF * (pl.col("preferred") == "tie").sum(),
+        mute=pl.col("preferred").is_null().sum(),
     )
+    for_a, for_b, mute = pl.col("for_a"), pl.col("for_b"), pl.col("mute")
     majority = (
-        pl.when((pl.col("for_a") == 0) & (pl.col("for_b") == 0))
+        pl.when(mute >= for_a + for_b)
         .then(None)
-        .when(pl.col("for_a") > pl.col("for_b"))
+        .when(for_a > for_b + mute)
         .then(pl.lit("A"))
-        .when(pl.col("for_a") < pl.col("for_b"))
+        .when(for_b > for_a + mute)
         .then(pl.lit("B"))
         .otherwise(pl.lit("tie"))
     )
@@ -100,12 +116,15 @@ def _join_pairwise(answers: pl.DataFrame) -> pl.DataFrame:
     joined = orders.group_by(_KEYS).agg(
         choice_given=pl.col("majority").filter(given).first(),
         choice_swapped=pl.col("majority").filter(other).first(),
+        judged_given=given.any(),
         judged_swapped=other.any(),
     )
     first, second = pl.col("choice_given"), pl.col("choice_swapped")
     verdict = (
         pl.when(~pl.col("judged_swapped"))
         .then(first)
+        .when(~pl.col("judged_given"))
+        .then(second)
         .when(first.is_null() | second.is_null())
         .then(None)
         .when(first == second)
@@ -145,5 +164,6 @@ def _join_grades(answers: pl.DataFrame) -> pl.DataFrame:
         choice=verdict,
         choice_given=verdict,
         choice_swapped=verdict,
+        judged_given=pl.lit(True),
         judged_swapped=pl.col("mode") == "clean",
     )

@@ -40,8 +40,15 @@ def pair_up(first: pl.DataFrame, second: pl.DataFrame) -> Pair:
         second: those of another on the same items, in any order.
 
     Raises:
-        InputError: they judged different items, or the same ones against different gold verdicts.
+        InputError: they judged in different modes, or different items, or these against different gold verdicts.
     """
+    modes = {*first["mode"], *second["mode"]}
+    if len(modes) > 1:
+        names = " and ".join(sorted({*first["judge"], *second["judge"]}))
+        raise InputError(
+            f"{names} were judged in different modes ({', '.join(sorted(modes))}): their figures differ in kind.",
+            "evaluate both in one mode (evaluate.mode); recorded verdicts are of the mode clean.",
+        )
     shared = ["benchmark", "format", "item_id", "prompt_id", "gold_score", "gold_choice"]
     first, second = first.sort("item_id"), second.sort("item_id")
     if not first.select(shared).equals(second.select(shared)):

@@ -1,6 +1,6 @@
 """How far gold graders, repeated runs and rankings agree with themselves: what can be reached, and how steady it is."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import combinations
 from typing import Any, Literal
@@ -13,19 +13,24 @@ from judgeforge.grading.records import SCORES
 from judgeforge.statistics.measure import Array, Pearson, compute
 
 _CHOICES = ("A", "B", "tie")
+_COIN = 0.5
 
 
 def compute_ceiling(judged: pl.DataFrame) -> dict[str, Any] | None:
-    """Compute how well one gold grader agrees with the others: about the most that a judge can reach.
+    """Compute how far gold graders agree with one another, and what that leaves a judge to reach.
 
-    Direct: Pearson's correlation of each grader with the mean of the others, averaged over graders. Pairwise: how often
-    two people who saw the same pair gave it the same label, over all such pairs of people.
+    Direct: ``agreement`` is Pearson's correlation of each grader with the mean of the others, averaged over graders;
+    ``value`` is what a judge without noise of its own can reach with the mean of all k, by their mean correlation r:
+    the root of k r / (1 + (k - 1) r) (Spearman 1910, Brown 1910). Pairs: ``agreement`` is how often two people gave the
+    same pair the same label, ties among them; ``value`` is the most that anybody can agree with labels of which two are
+    equal with probability q where neither is a tie, (1 + root(2 q - 1)) / 2, by Jensen's inequality.
 
     Args:
         judged: judged items of one benchmark and method.
 
     Returns:
-        ``measure``, ``value``, and ``graders`` or ``items``; None where no item has two graders.
+        ``measure`` (which ``value`` is of), ``value`` (None where agreement is below chance), ``agreement``, and
+        ``graders`` and ``items``, or the ``comparisons`` of two labels; None where nothing was graded twice.
     """
     if judged["gold_choice"].is_null().all():
         return _correlate_graders([list(scores) for scores in judged["graders"] if scores is not None])
@@ -34,23 +39,43 @@ def compute_ceiling(judged: pl.DataFrame) -> dict[str, Any] | None:
         prompt, first, second, gold = row
         turned = {"A": "B", "B": "A"}.get(gold, gold) if first > second else gold
         labels[prompt, min(first, second), max(first, second)].append(turned)
-    agreed = [one == other for same in labels.values() for one, other in combinations(same, 2)]
-    if not agreed:
+    compared = [pair for same in labels.values() for pair in combinations(same, 2)]
+    if not compared:
         return None
-    return {"measure": "agreement", "value": float(np.mean(agreed)), "items": len(agreed)}
+    decided = [one == other for one, other in compared if "tie" not in (one, other)]
+    equal = float(np.mean(decided)) if decided else 0.0
+    return {
+        "measure": "accuracy",
+        "value": (1 + (2 * equal - 1) ** 0.5) / 2 if equal >= _COIN else None,
+        "agreement": float(np.mean([one == other for one, other in compared])),
+        "comparisons": len(compared),
+    }
 
 
 def _correlate_graders(scores: Sequence[Sequence[float]]) -> dict[str, Any] | None:
-    most = max(map(len, scores), default=0)
-    if most < 2:
+    counts = Counter(len(row) for row in scores if len(row) > 1)
+    if not counts:
         return None
-    whole = np.array([row for row in scores if len(row) == most])
-    found = []
-    for grader in range(most):
-        others = np.delete(whole, grader, axis=1).mean(axis=1)
-        found.append(compute(Pearson("one", "others"), {"one": whole[:, grader], "others": others}))
-    known = [value for value in found if value is not None]
-    return {"measure": "pearson", "value": float(np.mean(known)), "graders": most} if known else None
+    # Items that more or fewer people graded are few, and one correlation needs equal numbers.
+    graders = max(counts, key=lambda count: (counts[count], count))
+    whole = np.array([row for row in scores if len(row) == graders])
+    others = [np.delete(whole, one, axis=1).mean(axis=1) for one in range(graders)]
+    known = [value for one in range(graders) if (value := _correlate(whole[:, one], others[one])) is not None]
+    pairs = [_correlate(whole[:, one], whole[:, other]) for one, other in combinations(range(graders), 2)]
+    mean = float(np.mean([value for value in pairs if value is not None] or [-1]))
+    if not known:
+        return None
+    return {
+        "measure": "pearson",
+        "value": (graders * mean / (1 + (graders - 1) * mean)) ** 0.5 if mean >= 0 else None,
+        "agreement": float(np.mean(known)),
+        "graders": graders,
+        "items": len(whole),
+    }
+
+
+def _correlate(first: Array, second: Array) -> float | None:
+    return compute(Pearson("first", "second"), {"first": first, "second": second})
 
 
 def compute_run_alpha(answers: pl.DataFrame) -> float | None:
@@ -85,28 +110,34 @@ def _compute_alpha(table: Array, level: Literal["ordinal", "nominal"], domain: A
 def compute_transitivity(judged: pl.DataFrame) -> dict[str, Any] | None:
     """Compute how often a judge's three verdicts on three responses to a prompt fit a ranking, ties allowed.
 
-    Of the 27 ways in which three pairs can come out, 13 fit one: by lot with no ties, 6 of 8 do.
+    Of the 27 ways in which three pairs can come out, 13 fit one: by lot with no ties, 6 of 8 do. Three ties fit one,
+    too: a judge that always says A is perfectly transitive over both orders, hence ``tied``.
 
     Args:
         judged: judged pairs of one benchmark and method.
 
     Returns:
-        ``value`` and ``triples``; None where no three responses were judged in all three pairs.
+        ``value``, ``triples`` and ``tied`` (the share of these that are three ties); None where no three responses were
+        judged in all three pairs.
     """
     verdicts: dict[str, dict[tuple[str, str], int]] = defaultdict(dict)
     for prompt, first, second, choice in judged.select("prompt_id", "response_a", "response_b", "choice").iter_rows():
         if choice is not None and first != second:
             sign = {"A": 1, "B": -1, "tie": 0}[choice]
             verdicts[prompt][min(first, second), max(first, second)] = sign if first < second else -sign
-    fits = [fit for pairs in verdicts.values() for fit in _check_triples(pairs)]
-    return {"value": float(np.mean(fits)), "triples": len(fits)} if fits else None
+    triples = [triple for pairs in verdicts.values() for triple in _list_triples(pairs)]
+    if not triples:
+        return None
+    fits = [fits_ranking(*triple) for triple in triples]
+    tied = [not any(triple) for triple in triples]
+    return {"value": float(np.mean(fits)), "triples": len(triples), "tied": float(np.mean(tied))}
 
 
-def _check_triples(pairs: dict[tuple[str, str], int]) -> Iterable[bool]:
+def _list_triples(pairs: dict[tuple[str, str], int]) -> Iterable[tuple[int, int, int]]:
     names = sorted({name for pair in pairs for name in pair})
     for one, two, three in combinations(names, 3):
         if {(one, two), (two, three), (one, three)} <= pairs.keys():
-            yield fits_ranking(pairs[one, two], pairs[two, three], pairs[one, three])
+            yield pairs[one, two], pairs[two, three], pairs[one, three]
 
 
 def fits_ranking(one_two: int, two_three: int, one_three: int) -> bool:

@@ -10,6 +10,7 @@ from judgeforge.audit.overlap import MIN_CONTAINED_CHARACTERS, find_overlaps, no
 from judgeforge.audit.run import audit
 from judgeforge.benchmarks.records import BenchmarkItem
 from judgeforge.errors import InputError
+from judgeforge.evaluate.run import load_contaminated
 from judgeforge.files import load_json, load_json_rows, write_json_lines
 from judgeforge.grading.records import DirectItem, Rubric
 from judgeforge.params import AuditParams, EvaluateParams, load_section
@@ -76,8 +77,8 @@ def test_contaminated_items_are_named_in_the_file(tmp_path, params):
     write_benchmark(tmp_path / "benchmarks", ["Something else.", f"{LONG} Please.", LONG, "More."])
     params = params.model_copy(update={"benchmarks": ("embedded_direct",)})
     out = tmp_path / "audit.json"
-    audit(AUDIT, params, train=tmp_path / "train", benchmarks=tmp_path / "benchmarks", out=out)
-    by = {"instruction": 2, "instruction_ngrams": 0, "response_ngrams": 0}
+    audit(AUDIT, params, train=[tmp_path / "train"], benchmarks=tmp_path / "benchmarks", out=out)
+    by = {"instruction": 2, "instruction_ngrams": 0, "response": 0, "response_ngrams": 0}
     assert load_json(out) == {"embedded_direct": {"items": 4, "contaminated": ["i1", "i2"], "share": 0.5, "by": by}}
 
 
@@ -105,15 +106,53 @@ def test_a_response_that_was_trained_on_contaminates_its_item(tmp_path, params):
     write_json_lines(tmp_path / "instructions.jsonl", rows)
     write_benchmark(tmp_path, ["Count for me.", "Stop."], responses=[WORDS, "r"])
     params = params.model_copy(update={"benchmarks": ("embedded_direct",)})
-    found = audit(AUDIT, params, train=tmp_path, benchmarks=tmp_path, out=tmp_path / "audit.json")
+    found = audit(AUDIT, params, train=[tmp_path], benchmarks=tmp_path, out=tmp_path / "audit.json")
     assert found["embedded_direct"]["contaminated"] == ["i0"]
     assert found["embedded_direct"]["by"]["response_ngrams"] == 1
+
+
+def test_an_equal_response_is_found_in_a_language_without_spaces_and_a_stock_phrase_is_not(tmp_path, params):
+    poem, phrase = "床前明月光疑是地上霜" * 11, "我不知道。"
+    rows = [{"prompt_id": "x", "instruction": "Another question.", "responses": [poem, phrase]}]
+    write_json_lines(tmp_path / "instructions.jsonl", rows)
+    write_benchmark(tmp_path, ["Write a poem.", "Who?"], responses=[f" {poem}\n", phrase])
+    params = params.model_copy(update={"benchmarks": ("embedded_direct",)})
+    found = audit(AUDIT, params, train=[tmp_path], benchmarks=tmp_path, out=tmp_path / "audit.json")
+    assert found["embedded_direct"]["contaminated"] == ["i0"]
+    assert found["embedded_direct"]["by"]["response"] == 1
+
+
+def test_all_folders_of_training_sets_are_searched(tmp_path, params):
+    for name, text in (("train", "Something else entirely."), ("form", LONG)):
+        row = {"prompt_id": "x", "instruction": text, "responses": []}
+        write_json_lines(tmp_path / name / "instructions.jsonl", [row])
+    write_benchmark(tmp_path, [LONG])
+    params = params.model_copy(update={"benchmarks": ("embedded_direct",)})
+    folders = [tmp_path / "train", tmp_path / "form"]
+    found = audit(AUDIT, params, train=folders, benchmarks=tmp_path, out=tmp_path / "audit.json")
+    assert found["embedded_direct"]["contaminated"] == ["i0"]
+
+
+def test_a_benchmark_of_ones_own_is_found_by_the_evaluation_under_its_own_name(tmp_path, params):
+    """Its YAML file is what params.yaml names; verdicts know it by the name that it gives itself."""
+    rubric = '{criteria: "Good?", levels: [a, b, c, d, e]}'
+    own = tmp_path / "support.yaml"
+    own.write_text(f"name: support\nlayout: direct\nfile: rows.jsonl\nrubric: {rubric}\n")
+    rows = [{"instruction": text, "response": "r", "gold": 3} for text in (LONG, "What else is there?")]
+    write_json_lines(tmp_path / "rows.jsonl", rows)
+    trained = [{"prompt_id": "x", "instruction": LONG, "responses": []}]
+    write_json_lines(tmp_path / "instructions.jsonl", trained)
+    params = params.model_copy(update={"benchmarks": (str(own),)})
+    audit(AUDIT, params, train=[tmp_path], benchmarks=tmp_path, out=tmp_path / "audit.json")
+    assert load_contaminated(tmp_path / "audit.json", ["support"]) == {"support": {"support-1"}}
+    with pytest.raises(InputError, match="says nothing of mt_bench"):
+        load_contaminated(tmp_path / "audit.json", ["support", "mt_bench"])
 
 
 def test_broken_instructions_are_an_error_and_nothing_is_written(tmp_path, params):
     (tmp_path / "instructions.jsonl").write_text(json.dumps({"prompt_id": "x"}))
     with pytest.raises(InputError, match="without an instruction"):
-        audit(AUDIT, params, train=tmp_path, benchmarks=tmp_path, out=tmp_path / "audit.json")
+        audit(AUDIT, params, train=[tmp_path], benchmarks=tmp_path, out=tmp_path / "audit.json")
     assert not (tmp_path / "audit.json").exists()
 
 
@@ -129,7 +168,7 @@ def test_vicuna_prompts_are_found_in_the_published_benchmarks(tmp_path, params):
     write_json_lines(tmp_path / "instructions.jsonl", rows)
     names = ("vicuna_bench", "mt_bench", "hhh_alignment", "autoj_eval")
     params = params.model_copy(update={"benchmarks": names, "benchmarks_folder": str(SHARED / "benchmarks")})
-    found = audit(AUDIT, params, train=tmp_path, benchmarks=tmp_path, out=tmp_path / "audit.json")
+    found = audit(AUDIT, params, train=[tmp_path], benchmarks=tmp_path, out=tmp_path / "audit.json")
     assert {name: len(found[name]["contaminated"]) for name in names} == {
         "vicuna_bench": 320,
         "mt_bench": 8,

@@ -126,3 +126,64 @@ def test_a_benchmark_is_barred_once_more_than_the_stated_share_was_trained_on() 
     for share, barred in ((0.1, True), (0.2, False), (1.0, False)):
         entry = compute_metrics(build_table(rows), **OPTIONS, max_contaminated_share=share)["grades"]
         assert entry["barred"] is barred
+
+
+def sampled(row: dict, *values, order: str = "") -> list[dict]:
+    """One item, answered several times."""
+    name = "score" if row["format"] == "direct" else "choice"
+    return [row | {name: value, "sample": n, "item_id": "i", "prompt_id": "p"} for n, value in enumerate(values)]
+
+
+def read(rows: list[dict], benchmark: str) -> dict:
+    entry = compute_metrics(build_table(rows), **OPTIONS)[benchmark]
+    return {name: metric["value"] for name, metric in entry["metrics"].items()}
+
+
+def test_an_unparsable_sample_counts_as_the_middle_beside_parsed_ones() -> None:
+    rows = [
+        row | {"item_id": f"i{gold}", "prompt_id": f"p{gold}"}
+        for gold in (1, 2, 5)
+        for row in sampled(direct(gold, None), gold, None, None)
+    ]
+    found = read(rows, "grades")
+    # The means of (1 3 3), (2 3 3) and (5 3 3): 7/3, 8/3 and 11/3, which round to 2, 3 and 4.
+    assert found["mae"] == pytest.approx((4 / 3 + 2 / 3 + 4 / 3) / 3)
+    assert found["exact_agreement"] == 0
+    assert found["pearson_parsed"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("choices", "credit"),
+    [
+        (("A", "A", None), 1),  # two of three
+        (("A", None, None), 0),  # most of them unparsable: no verdict
+        (("A", "B", None), 0.5),  # nobody has more than the other and the unparsable together
+        (("A", None), 0),
+        (("A", "A", "A", None, None), 1),
+    ],
+)
+def test_an_unparsable_sample_is_a_vote_against_either_response(choices, credit) -> None:
+    assert read(sampled(pairwise("A", None), *choices), "pairs")["accuracy"] == credit
+
+
+def test_the_swapped_order_alone_is_scored_as_the_given_one_alone_is() -> None:
+    given = read([pairwise("A", "A"), pairwise("B", "B"), pairwise("B", "A")], "pairs")
+    swapped = read([pairwise(gold, choice, order="swapped") for gold, choice in ("AB", "BA", "BB")], "pairs")
+    same = ("accuracy", "accuracy_parsed", "accuracy_with_ties", "accuracy_both_orders", "swap_consistency")
+    assert {name: swapped[name] for name in same} == {name: given[name] for name in same}
+    assert given["accuracy"] == pytest.approx(2 / 3)
+    assert given["accuracy_both_orders"] is None
+
+
+def test_a_tie_leans_to_neither_side() -> None:
+    assert read([pairwise("A", "tie"), pairwise("B", "tie")], "pairs")["position_bias"] == 0
+    assert read(sampled(pairwise("A", None), "A", "B"), "pairs")["position_bias"] == 0
+
+
+def test_halves_round_up_wherever_a_whole_score_is_wanted() -> None:
+    rows = [
+        row | {"item_id": f"i{gold}", "prompt_id": f"p{gold}"}
+        for gold, first in ((3, 2), (4, 3))
+        for row in sampled(direct(gold, None), first, first + 1)
+    ]
+    assert read(rows, "grades")["exact_agreement"] == 1

@@ -5,11 +5,11 @@ from typing import Any
 
 from judgeforge.benchmarks import BenchmarkItem
 from judgeforge.evaluate.metrics import compute_metrics
-from judgeforge.files import write_json, write_json_lines
+from judgeforge.files import hash_file, write_json, write_json_lines
 from judgeforge.grading.records import DirectItem, PairwiseItem, Rubric
 from judgeforge.params import MatrixParams
 from judgeforge.report.sources import Sources, load_sources
-from judgeforge.verdicts import VerdictRow, load_verdicts, write_verdicts
+from judgeforge.verdicts import METRICS_FILE, VERDICTS_FILE, VerdictRow, load_verdicts, write_verdicts
 
 RUBRIC = Rubric(criteria="Is it right?", levels=("no", "hardly", "partly", "mostly", "yes"))
 MATRIX = MatrixParams(
@@ -90,7 +90,8 @@ def write_judge(folder: Path, judge: str, contaminated: frozenset[str] = frozens
     write_verdicts(rows, folder)
     metrics = compute_metrics(load_verdicts(folder), resamples=200, confidence=0.95, seed=1)
     template = None if judge in ("majority", "longer") else {"name": "judgeforge-1", "digest": "0"}
-    write_json(folder / "metrics.json", {"judge": judge, "template": template, "benchmarks": metrics})
+    document = {"judge": judge, "mode": "clean", "template": template, "verdicts": hash_file(folder / VERDICTS_FILE)}
+    write_json(folder / METRICS_FILE, document | {"benchmarks": metrics})
 
 
 def write_inputs(root: Path, contaminated: frozenset[str] = frozenset()) -> None:
@@ -127,4 +128,5 @@ def load(root: Path, matrix: MatrixParams = MATRIX) -> Sources:
         statistics=root / "statistics.json",
         embedded_folder=root / "benchmarks",
         benchmarks_folder=None,
+        benchmarks=("embedded_direct", "embedded_pairwise"),
     )

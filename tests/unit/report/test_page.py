@@ -11,7 +11,6 @@ from rich.console import Console
 from small_evaluation import MATRIX, load, write_inputs
 
 from judgeforge.errors import InputError
-from judgeforge.files import load_json, write_json
 from judgeforge.report.breakdown import build_breakdown
 from judgeforge.report.charts import build_calibration
 from judgeforge.report.comparison import build_metrics, compute_differences
@@ -152,10 +151,8 @@ def test_a_judge_that_was_not_evaluated_is_named(inputs: Path, tmp_path: Path) -
 
 def test_metrics_of_other_verdicts_are_refused(inputs: Path, tmp_path: Path) -> None:
     shutil.copytree(inputs, tmp_path / "copy")
-    path = tmp_path / "copy" / "evaluation" / "merged" / "metrics.json"
-    document = load_json(path)
-    del document["benchmarks"]["embedded_direct"]
-    write_json(path, document)
+    folder = tmp_path / "copy" / "evaluation"
+    shutil.copy(folder / "longer" / "verdicts.parquet", folder / "merged" / "verdicts.parquet")
     with pytest.raises(InputError, match="does not belong to the verdicts"):
         load(tmp_path / "copy")
 

@@ -78,7 +78,7 @@ def test_a_constant_is_told_from_small_differences_at_any_scale(scale) -> None:
     assert compute(measure, columns([1, 2, 3], np.array([0.1, 0.1, 0.1001]) * scale)) == pytest.approx(0.8660, abs=1e-4)
 
 
-def test_every_measure_has_its_own_name_and_shows_nothing_for_nothing() -> None:
+def test_every_measure_shows_nothing_for_nothing() -> None:
     for measures in MEASURES.values():
         for measure in measures.values():
             names = [getattr(measure, key) for key in ("column", "first", "second") if hasattr(measure, key)]

@@ -16,7 +16,7 @@ def build_table(judge: str, choices: list[str | None], contaminated: set[int] = 
     rows = [
         empty
         | {"judge": judge, "benchmark": "pairs", "format": "pairwise", "gold_choice": "A"}
-        | {"choice": choice, "choice_given": choice, "judged_swapped": False}
+        | {"choice": choice, "choice_given": choice, "judged_given": True, "judged_swapped": False}
         | {"item_id": f"i{index:03}", "prompt_id": f"p{index // 2}", "contaminated": index in contaminated}
         for index, choice in enumerate(choices)
     ]
@@ -119,3 +119,9 @@ def test_the_power_table_is_that_of_a_normal_difference() -> None:
     interval = Interval(0.1, 0.1 - 1.959964 * 0.05, 0.1 + 1.959964 * 0.05)
     assert compute_power_table(interval, 100, [0.1, 0.05], confidence=0.95) == {0.1: 197, 0.05: 785}
     assert compute_power_table(Interval(0, 0, 0), 100, [0.1], confidence=0.95) is None
+
+
+def test_judges_of_different_modes_are_not_compared() -> None:
+    other = build_table("two", ["A", "B"]).with_columns(mode=pl.lit("paper"))
+    with pytest.raises(InputError, match="one and two were judged in different modes"):
+        compute_difference(build_table("one", ["A", "B"]), other, "accuracy", **OPTIONS)

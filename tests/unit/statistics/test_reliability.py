@@ -2,6 +2,7 @@
 
 from itertools import product
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -20,14 +21,19 @@ def test_thirteen_of_the_27_outcomes_of_three_pairs_fit_a_ranking() -> None:
 
 def test_a_circle_is_found_whatever_the_order_of_the_pairs() -> None:
     circle = pairs(("p", "x", "y", "A", "A"), ("p", "z", "y", "B", "A"), ("p", "z", "x", "A", "A"))
-    assert compute_transitivity(circle) == {"value": 0.0, "triples": 1}
+    assert compute_transitivity(circle) == {"value": 0.0, "triples": 1, "tied": 0.0}
     ranking = pairs(("p", "x", "y", "A", "A"), ("p", "z", "y", "B", "A"), ("p", "z", "x", "B", "A"))
-    assert compute_transitivity(ranking) == {"value": 1.0, "triples": 1}
+    assert compute_transitivity(ranking) == {"value": 1.0, "triples": 1, "tied": 0.0}
     missing = pairs(("p", "x", "y", "A", "A"), ("p", "z", "y", None, "A"), ("q", "z", "x", "B", "A"))
     assert compute_transitivity(missing) is None
 
 
-def test_the_ceiling_of_pairs_is_how_often_two_people_agree_on_the_same_pair() -> None:
+def test_a_judge_that_always_says_a_is_transitive_by_ties_alone() -> None:
+    ties = pairs(("p", "x", "y", "tie", "A"), ("p", "z", "y", "tie", "A"), ("p", "z", "x", "tie", "A"))
+    assert compute_transitivity(ties) == {"value": 1.0, "triples": 1, "tied": 1.0}
+
+
+def test_people_agree_on_the_same_pair_whatever_its_order_and_nobody_agrees_more_with_them() -> None:
     found = compute_ceiling(
         pairs(
             ("p", "x", "y", None, "A"),
@@ -36,23 +42,58 @@ def test_the_ceiling_of_pairs_is_how_often_two_people_agree_on_the_same_pair() -
             ("q", "x", "y", None, "A"),
         )
     )
-    assert found == {"measure": "agreement", "value": pytest.approx(1 / 3), "items": 3}
+    assert found == {"measure": "accuracy", "value": 1.0, "agreement": pytest.approx(1 / 3), "comparisons": 3}
     assert compute_ceiling(pairs(("p", "x", "y", None, "A"))) is None
+    # Two of ten comparisons differ: 0.8 = p * p + (1 - p) * (1 - p) for p = 0.887.
+    labels = "A" * 8 + "B" * 2
+    split = pairs(*(("p" + str(n), "x", "y", None, label) for n, label in enumerate("A" * 10))).vstack(
+        pairs(*(("p" + str(n), "x", "y", None, label) for n, label in enumerate(labels)))
+    )
+    found = compute_ceiling(split)
+    assert found["agreement"] == 0.8
+    assert found["value"] ** 2 + (1 - found["value"]) ** 2 == pytest.approx(0.8)
+
+
+def test_simulated_people_leave_a_judge_no_more_than_the_ceiling() -> None:
+    """Each pair has a favourite, which seven of ten people name: nothing is right more often than naming it."""
+    generator = np.random.default_rng(1)
+    rows = [
+        (f"p{n}", "x", "y", "A", label)
+        for n in range(4000)
+        for label in np.where(generator.random(2) < 0.7, "A", "B").tolist()
+    ]
+    assert compute_ceiling(pairs(*rows))["value"] == pytest.approx(0.7, abs=0.02)
 
 
 def grades(*graders: list[float]) -> pl.DataFrame:
     return pl.DataFrame({"graders": list(graders), "gold_choice": [None] * len(graders)})
 
 
-def test_the_ceiling_of_scores_is_each_grader_against_the_mean_of_the_others() -> None:
-    assert compute_ceiling(grades([1, 1], [2, 2], [5, 5]))["value"] == pytest.approx(1)
-    # Graders (1 2 3), (1 2 3), (3 2 1): each of the first two against a constant, the third against its reverse.
-    assert compute_ceiling(grades([1, 1, 3], [2, 2, 2], [3, 3, 1])) == {
+def test_graders_agree_each_with_the_mean_of_the_others() -> None:
+    assert compute_ceiling(grades([1, 1], [2, 2], [5, 5])) == {
         "measure": "pearson",
-        "value": pytest.approx(-1.0),
-        "graders": 3,
+        "value": pytest.approx(1),
+        "agreement": pytest.approx(1),
+        "graders": 2,
+        "items": 3,
     }
+    # Graders (1 2 3), (1 2 3), (3 2 1): each of the first two against a constant, the third against its reverse.
+    opposed = compute_ceiling(grades([1, 1, 3], [2, 2, 2], [3, 3, 1]))
+    assert (opposed["agreement"], opposed["value"]) == (pytest.approx(-1.0), None)
     assert compute_ceiling(grades([1], [2])) is None
+
+
+def test_the_ceiling_is_what_the_true_quality_reaches_against_noisy_graders() -> None:
+    generator = np.random.default_rng(1)
+    quality = generator.normal(size=(20_000, 1))
+    noisy = quality + generator.normal(size=(20_000, 3))
+    reached = np.corrcoef(quality[:, 0], noisy.mean(axis=1))[0, 1]
+    assert compute_ceiling(grades(*noisy.tolist()))["value"] == pytest.approx(reached, abs=0.01)
+
+
+def test_items_that_more_people_graded_than_most_do_not_take_the_ceiling_over() -> None:
+    found = compute_ceiling(grades(*([n % 5, n % 5] for n in range(99)), [1, 5, 3]))
+    assert (found["agreement"], found["graders"], found["items"]) == (pytest.approx(1), 2, 99)
 
 
 def runs(format: str, *samples: list) -> pl.DataFrame:
