@@ -18,6 +18,7 @@ from judgeforge.engines.transformers import TransformersEngine
 from judgeforge.engines.vllm import VllmEngine
 from judgeforge.errors import InputError
 from judgeforge.grading.parsing import parse_verdict
+from judgeforge.params import VllmParams
 
 pytestmark = pytest.mark.vllm
 
@@ -30,6 +31,8 @@ GREEDY = {
     "seed": 1,
 }
 OPTIONS = {"batch_size": 8, "dtype": "float32", "cpu_threads": 2}
+MACHINE = VllmParams(tensor_parallel_size=1, gpu_memory_utilization=0.5, cpu_cache_gib=1)
+VLLM_OPTIONS = OPTIONS | {"machine": MACHINE}
 START_S = 240
 
 
@@ -49,7 +52,7 @@ def read(engine: Engine, conversations: list[Conversation]) -> list[Completion]:
 
 @pytest.fixture(scope="module")
 def free(miniature, template) -> VllmEngine:
-    return VllmEngine(miniature, template=template, generation=Generation.model_validate(GREEDY), **OPTIONS)
+    return VllmEngine(miniature, template=template, generation=Generation.model_validate(GREEDY), **VLLM_OPTIONS)
 
 
 def with_generation(engine: VllmEngine, **decoding) -> VllmEngine:
@@ -97,13 +100,13 @@ def test_an_iterator_that_is_closed_leaves_the_engine_free(free):
 def test_a_context_that_is_too_short_is_named(miniature, template):
     generation = Generation.model_validate(GREEDY | {"max_prompt_tokens": 10_000_000})
     with pytest.raises(InputError, match=r"lower evaluate\.max_prompt_tokens"):
-        VllmEngine(miniature, template=template, generation=generation, **OPTIONS)
+        VllmEngine(miniature, template=template, generation=generation, **VLLM_OPTIONS)
 
 
 def test_an_adapter_runs_beside_its_base_and_samples_repeat_by_seed(train, miniature, template, tmp_path):
     adapter = train(tmp_path / "judge")
     generation = Generation.model_validate(GREEDY | {"temperature": 1.0})
-    options = OPTIONS | {"base_folder": miniature}
+    options = VLLM_OPTIONS | {"base_folder": miniature}
     engine = VllmEngine(adapter, template=template, generation=generation, **options)
     first, again = ([each.text for each in read(engine, ask(1))] for _ in range(2))
     assert first == again
