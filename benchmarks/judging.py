@@ -26,7 +26,7 @@ from judgeforge.benchmarks import load_benchmark
 from judgeforge.engines.protocol import Completion, Conversation, Engine, Generation
 from judgeforge.engines.transformers import TransformersEngine
 from judgeforge.engines.vllm import VllmEngine
-from judgeforge.evaluate.journal import Journal
+from judgeforge.evaluate.journal import Journal, compute_question_key
 from judgeforge.evaluate.judging import judge
 from judgeforge.evaluate.plan import plan_questions
 from judgeforge.grading.parsing import parse_verdict
@@ -171,7 +171,8 @@ class Bench:
 
             return Side(side.name, run)
 
-        text = f"{len(work.conversations)} {kind}, {len(set(work.conversations))} of them different"
+        different = len(set(map(compute_question_key, work.conversations)))
+        text = f"{len(work.conversations)} {kind}, {different} of them different"
         compare(name, text, fresh(ours), fresh(peer), check=check, rounds=ROUNDS, goal=0.5)
 
     def judge_like_peer(self, work: Work, marker: str, retries: int, **sampling: Any) -> dict[int, str]:

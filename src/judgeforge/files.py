@@ -152,10 +152,24 @@ def load_json_rows(path: Path) -> list[dict[str, Any]]:
     """
     text = read_text(path)
     rows = load_json(path) if text.lstrip().startswith("[") else list(_parse_lines(path, text))
+    suspicious = "\\ud" in text.lower()
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict):
             raise InputError(f"Row {number} of {path} is not a JSON object.", "give one object a row.")
+        if suspicious and not _can_be_written(row):
+            raise InputError(
+                f"Row {number} of {path} holds half a surrogate pair, which no text can hold.",
+                "mend or delete that row.",
+            )
     return rows
+
+
+def _can_be_written(row: Any) -> bool:
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _parse_lines(path: Path, text: str) -> Iterator[Any]:

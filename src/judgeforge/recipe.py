@@ -13,7 +13,7 @@ from judgeforge.errors import InputError
 from judgeforge.files import read_text, write_text
 from judgeforge.params import check_params
 
-HEADER = "# Values of every stage; what they mean: src/judgeforge/params.py. Written by: {command}\n"
+HEADER = "# Values of every stage; what they mean: src/judgeforge/params. Written by: {command}\n"
 
 
 def compose_recipe(names: Sequence[str], settings: Sequence[str], conf: Path = Path("conf")) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn, get_origin
 
 import typer
 
@@ -42,11 +42,16 @@ def take_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(**options)
 
     parameters = [
-        parameter.replace(default=typer.Option(...)) if parameter.default is inspect.Parameter.empty else parameter
+        parameter.replace(default=typer.Option(...)) if _is_positional(parameter) else parameter
         for parameter in inspect.signature(command).parameters.values()
     ]
     wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return wrapped
+
+
+def _is_positional(parameter: inspect.Parameter) -> bool:
+    """Tell whether typer would take it for a positional argument: no default, and not said to be an option."""
+    return parameter.default is inspect.Parameter.empty and get_origin(parameter.annotation) is not Annotated
 
 
 def run_stage(command: Callable[..., Any]) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from judgeforge.benchmarks.fetch import fetch_files
 from judgeforge.benchmarks.manifest import PinnedFile
-from judgeforge.errors import EnvironmentFault, InputError
+from judgeforge.errors import EnvironmentFault, InputError, JudgeforgeError
 
 CONTENT = bytes(range(256)) * 900
 PUBLISHED = Path(__file__).parents[3] / "shared" / "benchmarks"
@@ -71,8 +71,12 @@ def fail(status: int) -> Answer:
     return lambda handler: send(handler, status, b"no")
 
 
-def fetch(url: str, into: Path, **options):
-    return fetch_files(pin(url), into, first_wait_s=0.01, **options)
+def fetch(url: str, into: Path, **options) -> dict[str, str]:
+    found = fetch_files(pin(url), into, first_wait_s=0.01, **options)
+    for outcome in found.values():
+        if isinstance(outcome, JudgeforgeError):
+            raise outcome
+    return found
 
 
 def names(folder: Path) -> list[str]:
@@ -120,7 +124,7 @@ def test_a_whole_part_needs_no_more(tmp_path: Path) -> None:
 
 def test_other_content_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     with serve(lambda handler: send(handler, 200, b"<html>")) as (url, ranges):
-        with pytest.raises(InputError, match="not the pinned file"):
+        with pytest.raises(InputError, match=rf"{url}/rows\.json is not the pinned file"):
             fetch(url, tmp_path)
         assert len(ranges) == 1, "the same content would come again"
     assert names(tmp_path) == []
@@ -162,11 +166,28 @@ def test_a_mirror_is_copied_and_checked(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"has no rows\.json"):
         fetch("http://127.0.0.1:9", into, mirror=mirror)
     (mirror / "rows.json").write_bytes(CONTENT[1:])
-    with pytest.raises(InputError, match="not the pinned file"):
+    with pytest.raises(InputError, match=rf"{mirror}/rows\.json is not the pinned file"):
         fetch("http://127.0.0.1:9", into, mirror=mirror)
     assert names(into) == []
     (mirror / "rows.json").write_bytes(CONTENT)
     assert fetch("http://127.0.0.1:9", into, mirror=mirror) == {"rows.json": "fetched"}
+
+
+def test_a_file_that_cannot_be_had_keeps_no_other_from_coming(tmp_path: Path) -> None:
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    (mirror / "rows.json").write_bytes(CONTENT)
+    pinned = pin("unused")["rows.json"]
+    files = {"absent.json": pinned.model_copy(update={"name": "absent.json"}), "rows.json": pinned}
+    found = fetch_files(files, tmp_path / "into", mirror=mirror)
+    assert found["rows.json"] == "fetched"
+    assert "has no absent.json" in str(found["absent.json"])
+
+
+def test_a_place_that_is_no_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="is no folder"):
+        fetch_files({}, tmp_path / "file")
 
 
 def run_cli(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -184,6 +205,15 @@ def test_the_command_copies_the_real_files_and_says_what_it_did(tmp_path: Path) 
     assert "2,292,270" in done.stdout
     again = run_cli("benchmarks", *wanted, "--into", str(tmp_path / "files"), "--mirror", str(PUBLISHED))
     assert again.stdout.count("there already") == 4
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not PUBLISHED.is_dir(), reason=f"the published benchmark files are not at {PUBLISHED}")
+def test_the_command_copies_what_there_is_and_names_what_there_is_not(tmp_path: Path) -> None:
+    done = run_cli("benchmarks", "--into", str(tmp_path / "files"), "--mirror", str(PUBLISHED))
+    assert done.returncode == 2
+    assert (done.stdout.count("fetched"), done.stdout.count("not there")) == (4, 4)
+    assert "has no flask_eval.json" in done.stderr and "Nor could these be had" in done.stderr
 
 
 def test_the_command_names_an_unknown_benchmark(tmp_path: Path) -> None:

@@ -79,6 +79,42 @@ def test_questions_answered_elsewhere_come_back_with_their_fingerprints(place):
     assert refused.returncode == 2 and "given to another question" in refused.stderr
 
 
+def test_the_documents_commands_work_beside_params_of_other_benchmarks(place):
+    """A stranger's first try: params.yaml is the demo's, and nothing was ever prepared or trained."""
+    params = yaml.safe_load((place / "params.yaml").read_text())
+    params["evaluate"]["benchmarks"] = ["embedded_direct"]
+    (place / "params.yaml").write_text(yaml.safe_dump(params))
+    (place / "theirs.jsonl").write_text(read_block("recorded-verdicts.md", "one answer a line:"))
+    commands = re.findall(r"^judgeforge (.*)$", (DOCUMENTS / "recorded-verdicts.md").read_text("utf-8"), re.MULTILINE)
+    assert len(commands) == 2
+    for command in commands:
+        done = call(place, *command.split())
+        assert done.returncode == 0, done.stderr
+    assert "judgeforge evaluate --judge NAME --recorded questions.jsonl --benchmark support.yaml" in " ".join(
+        done.stderr.split()
+    )
+    assert read_metrics(place)["items"] == 3
+    refused = call(place, "evaluate", "--judge", "theirs", "--recorded", "theirs.jsonl")
+    assert refused.returncode == 2 and "names benchmarks that are not known: 'support' (3 rows)" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("../evil", "cannot be called"), ("merged", "the pipeline makes"), ("longer", "pipeline")]
+)
+def test_a_name_that_is_no_folder_or_taken_is_refused(place, name, words):
+    (place / "theirs.jsonl").write_text(json.dumps(answer(1, choice="A")))
+    done = call(place, "evaluate", "--judge", name, "--recorded", "theirs.jsonl")
+    assert done.returncode == 2 and words in done.stderr
+
+
+def test_a_judge_that_is_right_leans_to_neither_side_in_one_order(place):
+    rows = [answer(1, choice="A"), answer(2, choice="B"), answer(3, choice="tie")]
+    assert evaluate(place, rows).returncode == 0
+    assert read_metrics(place)["metrics"]["position_bias"]["value"] == 0
+    assert evaluate(place, [answer(n, choice="A") for n in (1, 2, 3)]).returncode == 0
+    assert read_metrics(place)["metrics"]["position_bias"]["value"] == pytest.approx(1 - (1 + 0 + 0.5) / 3)
+
+
 def test_ties_scores_and_samples_count_as_said(place):
     rows = [answer(1, choice="tie"), answer(2, choice="B"), answer(3, choice="tie")]
     assert evaluate(place, rows).returncode == 0

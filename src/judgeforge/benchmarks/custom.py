@@ -5,11 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from judgeforge.errors import InputError
 from judgeforge.files import read_text
 from judgeforge.grading.records import Format, Rubric
+
+_OPTIONAL = {"rubric", "group", "item_id", "prompt_id", "reference"}
+_FIELDS = {
+    "direct": {"instruction", "response", "gold"} | _OPTIONAL,
+    "pairwise": {"instruction", "response_a", "response_b", "gold"} | _OPTIONAL,
+    "chosen_rejected": {"prompt", "chosen", "rejected", "subset", "id", "rubric"},
+}
+"""What ``fields`` can map, by layout."""
 
 _FORMATS: dict[str, Format] = {"direct": "direct", "pairwise": "pairwise", "chosen_rejected": "pairwise"}
 
@@ -38,6 +46,14 @@ class CustomBenchmark(BaseModel):
     rubric: Rubric | None = None
     sha256: str = ""
 
+    @model_validator(mode="after")
+    def _maps_known_fields(self) -> "CustomBenchmark":
+        unknown = sorted(set(self.fields) - _FIELDS[self.layout])
+        if unknown:
+            known = ", ".join(sorted(_FIELDS[self.layout]))
+            raise ValueError(f"the layout {self.layout} has no field {', '.join(unknown)}; its fields are {known}")
+        return self
+
     @property
     def format(self) -> Format:
         """What a judge is asked for."""
@@ -58,13 +74,17 @@ def load_custom(path: Path) -> CustomBenchmark:
     except ValidationError as error:
         fault = error.errors()[0]
         key = ".".join(str(part) for part in fault["loc"]) or "(document)"
-        raise InputError(f"{path}: {key}: {fault['msg']}.", "see docs/benchmarks.md.") from error
+        hint = (
+            " (YAML reads yes, no, on and off as truth values: quote them)" if fault["input"] in (True, False) else ""
+        )
+        message = fault["msg"].removeprefix("Value error, ")
+        raise InputError(f"{path}: {key}: {message}{hint}.", "see docs/benchmarks.md.") from error
     rows = path.parent / custom.file
     if not rows.is_file():
         raise InputError(f"{path} names {rows}, which is not there.", "correct its key 'file'.")
     if custom.sha256:
         found = hashlib.sha256(rows.read_bytes()).hexdigest()
-        if found != custom.sha256:
+        if found != custom.sha256.lower():
             raise InputError(
                 f"{rows} has the SHA-256 {found}, not {custom.sha256} as {path} says.",
                 "get the right file, or correct the key 'sha256'.",

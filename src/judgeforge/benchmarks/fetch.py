@@ -12,7 +12,7 @@ import httpx
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from judgeforge.benchmarks.manifest import PinnedFile, load_manifest
-from judgeforge.errors import EnvironmentFault, InputError
+from judgeforge.errors import EnvironmentFault, InputError, JudgeforgeError
 from judgeforge.progress import progress_bar
 
 Outcome = Literal["there already", "fetched"]
@@ -44,8 +44,8 @@ def fetch_files(
     url: str | None = None,
     attempts: int = 6,
     first_wait_s: float = 1.0,
-) -> dict[str, Outcome]:
-    """Get what is not there yet.
+) -> dict[str, Outcome | JudgeforgeError]:
+    """Get what is not there yet; a file that cannot be had keeps no other from coming.
 
     Args:
         files: by name.
@@ -55,15 +55,24 @@ def fetch_files(
         attempts: tries for each file.
         first_wait_s: before the second try; it doubles with each, up to a minute.
 
+    Returns:
+        by name what became of it: an ``InputError`` where a file is not at its place or has other content than the
+        pinned one, an ``EnvironmentFault`` where a server gave way for good; what came stays for the next call.
+
     Raises:
-        InputError: a file is not at its place, or has other content than the pinned one.
-        EnvironmentFault: a server or the disk gave way for good; what came stays for the next call.
+        InputError: ``into`` is no folder.
+        EnvironmentFault: the disk gave way.
     """
-    outcomes: dict[str, Outcome] = {}
+    if into.exists() and not into.is_dir():
+        raise InputError(f"{into} is no folder.", "name a folder with --into.")
+    outcomes: dict[str, Outcome | JudgeforgeError] = {}
     try:
         into.mkdir(parents=True, exist_ok=True)
         for name, file in files.items():
-            outcomes[name] = _get_one(file, into / name, mirror, url, attempts, first_wait_s)
+            try:
+                outcomes[name] = _get_one(file, into / name, mirror, url, attempts, first_wait_s)
+            except JudgeforgeError as error:
+                outcomes[name] = error
     except OSError as error:
         problem = f"Cannot write to {into}: {error.strerror}."
         raise EnvironmentFault(problem, "free space, or name another folder.") from error
@@ -83,9 +92,10 @@ def _get_one(
     if mirror is not None:
         if not (mirror / file.name).is_file():
             raise InputError(f"{mirror} has no {file.name}.", "name the folder that holds the published files.")
-        shutil.copyfile(mirror / file.name, part)
+        place = str(mirror / file.name)
+        shutil.copyfile(place, part)
     else:
-        address = f"{url.rstrip('/')}/{file.name}" if url else file.url
+        place = address = f"{url.rstrip('/')}/{file.name}" if url else file.url
         waits = wait_exponential_jitter(multiplier=first_wait_s, max=60, jitter=first_wait_s)
         tries = Retrying(
             stop=stop_after_attempt(attempts), wait=waits, retry=retry_if_exception(_may_pass), reraise=True
@@ -95,10 +105,10 @@ def _get_one(
         except httpx.HTTPError as error:
             raise _explain(address, error, attempts) from error
     try:
-        file.check(part)
-    except InputError:
+        file.check(part, place)
+    except InputError as error:
         part.unlink()  # to go on with wrong content would be wrong again
-        raise
+        raise InputError(error.problem, "name a place that has the file, with --mirror or --url.") from error
     part.replace(path)
     return "fetched"
 

@@ -1,5 +1,6 @@
 """Loading a benchmark: an embedded one that ``prepare`` wrote, a published one, or one of a user's own."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,12 @@ from pydantic import ValidationError
 from judgeforge.benchmarks.custom import SUFFIXES, load_custom
 from judgeforge.benchmarks.layouts import (
     Layout,
-    Source,
     build_chosen_rejected,
     build_plain_direct,
     build_plain_pairwise,
 )
 from judgeforge.benchmarks.manifest import LayoutName, load_manifest
+from judgeforge.benchmarks.reading import Source
 from judgeforge.benchmarks.records import Benchmark, BenchmarkItem
 from judgeforge.benchmarks.upstream import build_autoj, build_rendered_direct, build_rendered_pairwise
 from judgeforge.errors import InputError
@@ -71,6 +72,11 @@ def load_benchmark(name: str, embedded_folder: Path, benchmarks_folder: Path | N
     return build_published(name, path)
 
 
+def read_name(entry: str) -> str:
+    """Return the name by which verdicts know what ``evaluate.benchmarks`` names: a name, or a YAML file's own."""
+    return load_custom(Path(entry)).name if entry.endswith(SUFFIXES) else entry
+
+
 def build_published(name: str, path: Path) -> Benchmark:
     """Build a published benchmark from ``path``, whose content is not checked here."""
     entry = load_manifest()[name]
@@ -80,6 +86,10 @@ def build_published(name: str, path: Path) -> Benchmark:
 
 def _load_custom(path: Path) -> Benchmark:
     custom = load_custom(path)
+    if custom.name in {*EMBEDDED, *load_manifest()}:
+        raise InputError(
+            f"{path} takes the name {custom.name!r}, which a benchmark of judgeforge has.", "give it another name."
+        )
     rows = path.parent / custom.file
     source = Source(name=custom.name, place=str(rows), fields=custom.fields, rubric=custom.rubric, options={})
     return _build(source, custom.format, custom.layout, rows)  # type: ignore[arg-type]
@@ -94,9 +104,10 @@ def _build(source: Source, format: Format, layout: LayoutName, path: Path) -> Be
         raise InputError(f"{path} has a row whose {key} is bad: {fault['msg']}.", "correct that row.") from error
     ids = [entry.item.item_id for entry in items]
     if len(set(ids)) < len(ids):
-        raise InputError(f"{path} has two rows of one item_id.", "give each row its own.")
+        twice = next(each for each, count in Counter(ids).items() if count > 1)
+        raise InputError(f"{path} has two rows of the item_id {twice!r}.", "give each row its own.")
     if not items:
-        raise InputError(f"{path} holds nothing to judge.", "give a file with rows.")
+        raise InputError(f"{path} holds nothing to judge. {' '.join(notes)}".rstrip(), "give a file with other rows.")
     return Benchmark(name=source.name, format=format, items=tuple(items), notes=tuple(notes))
 
 

@@ -35,8 +35,12 @@ class PinnedFile(BaseModel):
     sha256: str | None = None
     git_blob: str
 
-    def check(self, path: Path) -> None:
+    def check(self, path: Path, place: str | None = None) -> None:
         """Check that ``path`` is this file.
+
+        Args:
+            path: what is read.
+            place: where it came from, for the error; None: ``path`` itself.
 
         Raises:
             InputError: it cannot be read, or it has other content.
@@ -53,7 +57,8 @@ class PinnedFile(BaseModel):
         if self.sha256 != found and self.git_blob != blob:
             pinned = self.sha256 or f"git's blob {self.git_blob}"
             raise InputError(
-                f"{path} is not the pinned file: its SHA-256 is {found} ({len(content):,} bytes), not {pinned}.",
+                f"{place or path} is not the pinned file: its SHA-256 is {found} ({len(content):,} bytes), "
+                f"not {pinned}.",
                 "get it again with 'judgeforge fetch benchmarks'; figures on another file could not be compared.",
             )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from judgeforge.benchmarks.layouts import (
+from judgeforge.benchmarks.reading import (
     Pairs,
     Rows,
     Source,
@@ -113,7 +113,7 @@ def build_rendered_pairwise(rows: Rows, source: Source) -> tuple[list[BenchmarkI
     """
     ids = [f"{source.name}-{number}" for number in range(1, len(rows) + 1)]
     chosen_first = choose_first(ids)
-    pairs = Pairs()
+    pairs = Pairs(source)
     for number, (item_id, row) in enumerate(zip(ids, rows, strict=True), start=1):
         chosen, rejected = (
             parse_prompt(str(source.read(row, number, f"{side}_instruction")), place=item_id)
@@ -134,14 +134,14 @@ def build_rendered_pairwise(rows: Rows, source: Source) -> tuple[list[BenchmarkI
             "rubric": chosen.rubric,
         }
         gold: Gold = "tie" if tie else "A" if placed_first else "B"
-        pairs.add(shared, first.response, second.response, gold, str(source.find(row, "source", "")))
+        pairs.add(number, shared, first.response, second.response, gold, str(source.find(row, "source", "")))
     return pairs.items, pairs.build_notes()
 
 
 def build_autoj(rows: Rows, source: Source) -> tuple[list[BenchmarkItem], list[str]]:
     """Build the items of Auto-J Eval."""
     group_of = _load_autoj_groups()
-    pairs = Pairs()
+    pairs = Pairs(source)
     for number, row in enumerate(rows, start=1):
         label = source.read(row, number, "label")
         if label not in _AUTOJ_GOLD:
@@ -155,12 +155,12 @@ def build_autoj(rows: Rows, source: Source) -> tuple[list[BenchmarkItem], list[s
         }
         responses = [str(source.read(row, number, f"response {side}")) for side in (1, 2)]
         group = group_of[str(source.read(row, number, "scenario"))]
-        pairs.add(shared, responses[0], responses[1], _AUTOJ_GOLD[label], group)
+        pairs.add(number, shared, responses[0], responses[1], _AUTOJ_GOLD[label], group)
     notes = [
         "Auto-J Eval brings no rubric: every pair is judged by one general rubric (helpful, harmless, honest) in "
         "judgeforge's own words, and without a reference answer.",
         *pairs.build_notes(),
-        "White space at the ends of responses is stripped: in the file it gives away which model wrote them.",
+        "That white space gives away which model wrote a response.",
     ]
     return pairs.items, notes
 

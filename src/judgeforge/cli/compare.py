@@ -15,6 +15,7 @@ from judgeforge.evaluate.comparison import DIFFERENCES, Comparison, compare_judg
 from judgeforge.evaluate.summary import BARRED, BARRED_NOTE
 from judgeforge.files import write_json
 
+_SMALLEST_P = 0.00005
 _NOTE = (
     "Differences are paired, intervals and p clustered by prompt (percentile bootstrap; permutation). p (Holm) is "
     "corrected for all rows: a claim that holds on at least one of them rests on it. McNemar's exact p takes items for "
@@ -60,9 +61,9 @@ def _build_table(found: list[Comparison], first: str, second: str) -> Table:
             f"{_name(each)}\n{each.measure}",
             *(_write(value) for value in (each.first, each.second)),
             escape(_write(each.difference.value, "+.3f") + interval),
-            _write(each.p, ".4f"),
-            _write(each.p_holm, ".4f"),
-            "" if each.mcnemar is None else f"{each.mcnemar.p:.4f}",
+            _write_p(each.p),
+            _write_p(each.p_holm),
+            "" if each.mcnemar is None else _write_p(each.mcnemar.p),
         )
     return table
 
@@ -82,6 +83,10 @@ def _build_power(found: list[Comparison]) -> Table:
 
 def _name(each: Comparison) -> str:
     return f"{each.benchmark}{f' {BARRED}' if each.barred else ''}"
+
+
+def _write_p(value: float | None) -> str:
+    return "<0.0001" if value is not None and value < _SMALLEST_P else _write(value, ".4f")
 
 
 def _write(value: float | None, form: str = ".3f") -> str:

@@ -9,6 +9,16 @@ from rich.console import Console
 from rich.table import Table
 
 from judgeforge.benchmarks.fetch import fetch_files, list_files
+from judgeforge.errors import JudgeforgeError
+
+
+def _join_faults(faults: dict[str, JudgeforgeError]) -> JudgeforgeError:
+    """Make one fault of several, of the first one's kind."""
+    first = next(iter(faults.values()))
+    if len(faults) == 1:
+        return first
+    others = ", ".join(list(faults)[1:])
+    return type(first)(f"{first.problem} Nor could these be had: {others}.", first.remedy)
 
 
 class What(StrEnum):
@@ -32,9 +42,13 @@ def fetch(
     """
     files = list_files(names or [])
     outcomes = fetch_files(files, into, mirror=mirror, url=url)
-    table = Table("file", "bytes", "", title=f"{into}: {len(outcomes)} files, all as pinned")
+    faults = {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, JudgeforgeError)}
+    table = Table("file", "bytes", "", title=f"{into}: {len(outcomes) - len(faults)} files, as pinned")
     for name, outcome in outcomes.items():
-        table.add_row(name, f"{(into / name).stat().st_size:,}", outcome)
+        here = not isinstance(outcome, JudgeforgeError)
+        table.add_row(name, f"{(into / name).stat().st_size:,}" if here else "", str(outcome) if here else "not there")
     console = Console()
     console.print(table)
+    if faults:
+        raise _join_faults(faults)
     console.print(f"Set evaluate.benchmarks_folder: {into} in params.yaml.", highlight=False)

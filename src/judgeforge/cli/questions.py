@@ -52,4 +52,8 @@ def questions(
             }
         )
     write_json_lines(out, rows)
-    say(f"{out}: {len(rows):,} questions. Add \"text\" to each line and run 'judgeforge evaluate --recorded {out}'.")
+    named = "".join(f" --benchmark {each}" for each in benchmark or ())
+    say(
+        f'{out}: {len(rows):,} questions. Add "text" to each line and run '
+        f"'judgeforge evaluate --judge NAME --recorded {out}{named}'."
+    )

@@ -4,6 +4,7 @@ The file is JSON Lines, a row an answer; docs/recorded-verdicts.md describes it 
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -94,6 +95,11 @@ def load_recorded(path: Path) -> list[RecordedAnswer]:
     if not answers:
         raise InputError(f"{path} holds no answers.", f"{GUIDE}.")
     return answers
+
+
+def count_benchmarks(path: Path) -> dict[str, int]:
+    """Count a file's answers by the benchmark that they name."""
+    return dict(Counter(answer.benchmark for answer in load_recorded(path)))
 
 
 def check_identity(answers: Sequence[RecordedAnswer], path: Path, judge: str, template: str) -> None:

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from judgeforge.engines.endpoint.settings import load_endpoint
 from judgeforge.errors import InputError
 from judgeforge.evaluate.floors import compute_floors
 from judgeforge.evaluate.journal import Journal
+from judgeforge.evaluate.naming import check_name, choose_recorded_benchmarks
 from judgeforge.evaluate.run import (
     evaluate_endpoint,
     evaluate_judge,
@@ -20,6 +23,7 @@ from judgeforge.evaluate.run import (
 from judgeforge.evaluate.summary import show_metrics
 from judgeforge.grading.templates import TEMPLATE_FILE, load_template
 from judgeforge.params import EvaluateParams, load_section
+from judgeforge.progress import say
 from judgeforge.stage import run_stage
 from judgeforge.tracking import stage_run
 
@@ -29,17 +33,20 @@ _ANSWERS = Path(".judgeforge/answers.sqlite")
 
 def main(
     *,
-    judge: str,
-    benchmarks: Path = Path("data/benchmarks"),
-    audit: Path | None = None,
-    out: Path | None = None,
-    journal: Path | None = None,
-    model: Path | None = None,
-    base: Path | None = None,
-    template: str = _TEMPLATE,
-    endpoint: Path | None = None,
-    recorded: Path | None = None,
-    train: Path | None = None,
+    judge: Annotated[str, typer.Option(help="The judge's name, in tables and as a folder of evaluation/.")],
+    benchmark: Annotated[
+        list[str] | None, typer.Option(help="A benchmark, by name or YAML file; without it those of params.yaml.")
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="A judge's folder: weights or an adapter.")] = None,
+    base: Annotated[Path | None, typer.Option(help="The base of an adapter, if it was moved.")] = None,
+    endpoint: Annotated[Path | None, typer.Option(help="A YAML file that describes an endpoint.")] = None,
+    recorded: Annotated[Path | None, typer.Option(help="A JSON Lines file of verdicts.")] = None,
+    train: Annotated[Path | None, typer.Option(help="Training sets, for a trivial judge.")] = None,
+    template: Annotated[str, typer.Option(help="Judge template of a judge that carries none.")] = _TEMPLATE,
+    benchmarks: Annotated[Path, typer.Option(help="The folder of the embedded benchmarks.")] = Path("data/benchmarks"),
+    audit: Annotated[Path | None, typer.Option(help="What was trained on, to be left out.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where verdicts and metrics go: evaluation/JUDGE.")] = None,
+    journal: Annotated[Path | None, typer.Option(help="Where answers are kept as they come.")] = None,
 ) -> None:
     """Evaluate one judge: a model, an endpoint, recorded verdicts, or a trivial reference.
 
@@ -49,13 +56,19 @@ def main(
 
     Example: judgeforge evaluate --judge mine --model models/merged;
     judgeforge evaluate --judge gpt-4 --endpoint endpoints/gpt-4.yaml;
-    judgeforge evaluate --judge theirs --recorded their-verdicts.jsonl
+    judgeforge evaluate --judge theirs --recorded their-verdicts.jsonl --benchmark support.yaml
     """
+    check_name(judge, foreign=endpoint is not None or recorded is not None)
     if sum(source is not None for source in (model, endpoint, recorded, train)) != 1:
         raise InputError("What is to be evaluated?", "give one of --model, --endpoint, --recorded and --train.")
     params = load_section("evaluate", EvaluateParams)
+    if benchmark:
+        params = params.model_copy(update={"benchmarks": tuple(benchmark)})
+    if recorded is not None:
+        params = choose_recorded_benchmarks(params, recorded, chosen=bool(benchmark))
     loaded = load_benchmarks(params, benchmarks)
     contaminated = load_contaminated(audit, [each.name for each in loaded])
+    place = out or Path("evaluation") / judge
     journals = journal or Path(".judgeforge/journal") / judge
     kept: Journal | None = None
     with stage_run(f"evaluate-{judge}", params.model_dump()) as run:
@@ -70,13 +83,12 @@ def main(
             rows, kept = evaluate_endpoint(params, judge, settings, used, loaded, contaminated, journals, _ANSWERS)
         elif recorded is not None and used is not None:
             rows = evaluate_recorded(judge, recorded, used, loaded, contaminated)
-        metrics = write_evaluation(
-            params, judge, rows, used, out or Path("evaluation") / judge, fingerprint=kept.key if kept else None
-        )
+        metrics = write_evaluation(params, judge, rows, used, place, fingerprint=kept.key if kept else None)
         if kept is not None:
             kept.discard_others()
         run.log_metrics(_flatten(metrics))
     show_metrics(metrics, compute_floors(params, loaded, contaminated))
+    say(f"Verdicts and metrics are in {place}.")
 
 
 def _flatten(metrics: dict[str, object]) -> dict[str, float]:

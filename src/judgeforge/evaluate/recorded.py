@@ -37,12 +37,15 @@ def answer_from_file(path: Path, judge: str, template: JudgeTemplate, benchmarks
     check_identity(answers, path, judge, template.compute_digest())
     by_place = _group(answers, {each.name: each for each in benchmarks}, path)
     found: list[Answer] = []
-    for question in _plan(benchmarks, by_place, path):
+    questions = _plan(benchmarks, by_place, path)
+    missing = sum(_locate(question) not in by_place for question in questions)
+    for question in questions:
         given = by_place.get(_locate(question))
         if given is None:
             name, item = question.benchmark.name, question.shown.item_id
+            others = f" ({missing - 1:,} more are missing)" if missing > 1 else ""
             raise InputError(
-                f"{path} has no answer to item {item!r} of {name}{_say_order(question)}.",
+                f"{path} has no answer to item {item!r} of {name}{_say_order(question)}{others}.",
                 'add one ({"text": ""} where the judge gave none, which counts as unparsable), or evaluate fewer items '
                 "with evaluate.benchmarks.",
             )

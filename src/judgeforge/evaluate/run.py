@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -29,12 +30,20 @@ from judgeforge.verdicts import METRICS_FILE, VERDICTS_FILE, Method, VerdictRow,
 
 
 def load_benchmarks(params: EvaluateParams, embedded: Path) -> list[Benchmark]:
-    """Load the benchmarks of ``params``, each cut to ``max_prompts`` prompts."""
+    """Load the benchmarks of ``params``, each cut to ``max_prompts`` prompts.
+
+    Raises:
+        InputError: two of them have one name.
+    """
     folder = None if params.benchmarks_folder is None else Path(params.benchmarks_folder)
-    return [
+    loaded = [
         select_prompts(load_benchmark(name, embedded, folder), params.max_prompts, params.seed)
         for name in params.benchmarks
     ]
+    twice = [name for name, count in Counter(each.name for each in loaded).items() if count > 1]
+    if twice:
+        raise InputError(f"evaluate.benchmarks has {twice[0]!r} twice.", "name each benchmark once.")
+    return loaded
 
 
 def load_contaminated(audit: Path | None, benchmarks: Sequence[str]) -> dict[str, set[str]]:

@@ -38,8 +38,12 @@ def show_metrics(metrics: Mapping[str, Any], floors: Mapping[str, Mapping[str, f
 
 
 def _label(benchmark: str, entry: Mapping[str, Any]) -> list[str]:
-    left_out = f", {entry['contaminated']} left out: in training" if entry["contaminated"] else ""
-    return [f"{benchmark}{f' {BARRED}' if entry['barred'] else ''}", f"{entry['items']} items{left_out}"]
+    labels = [f"{benchmark}{f' {BARRED}' if entry['barred'] else ''}", f"{entry['items']:,} items"]
+    if entry.get("ties"):
+        labels.append(f"{entry['ties']:,} of them ties: only in accuracy with ties")
+    if entry["contaminated"]:
+        labels.append(f"{entry['contaminated']:,} more left out: in training")
+    return labels
 
 
 def _list_rows(entry: Mapping[str, Any], floors: Mapping[str, float | None]) -> list[tuple[str, str, str]]:
@@ -48,6 +52,9 @@ def _list_rows(entry: Mapping[str, Any], floors: Mapping[str, float | None]) -> 
         for measure in _SHOWN[entry["format"]]
         if measure in entry["metrics"]
     ]
+    graded = entry.get("direct_for_pairwise")
+    if graded:
+        rows += [("direct for pairwise", *_write(graded["accuracy"])), ("gap of formats", *_write(graded["gap"]))]
     main = MAIN_MEASURE[entry["format"]]
     rows += [("unparsable", "undefined" if entry["unparsable_rate"] is None else f"{entry['unparsable_rate']:.1%}", "")]
     rows += [(f"{main}: chance", f"{CHANCE[entry['format']]:.3f}", "")]

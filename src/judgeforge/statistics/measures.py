@@ -37,7 +37,7 @@ def build_columns(judged: pl.DataFrame) -> dict[str, Array]:
         # Upstream counts equal grades as wrong where people saw a difference (eval/utils.py, commit dcfb442).
         orders = [pl.when(pl.col("choice").is_not_null()).then(pl.col("choice") == pl.col("gold_choice"))]
     decided = pl.col("gold_choice").ne("tie")
-    first_shown = [_lean("choice_given", "A"), _lean("choice_swapped", "B")]
+    leanings = [_lean("choice_given", "A"), _lean("choice_swapped", "B")]
     both = pl.when(given & swapped & pl.col("choice_given").is_not_null() & pl.col("choice_swapped").is_not_null())
     # The gold of exact agreement is a whole score: the graders' median, or the mean rounded.
     whole = pl.coalesce(pl.col("graders").list.median(), "gold_score")
@@ -58,7 +58,7 @@ def build_columns(judged: pl.DataFrame) -> dict[str, Array]:
             (pl.col("choice") == pl.col("gold_choice")).fill_null(False)
         ),
         consistent=both.then(pl.col("choice_given") == pl.col("choice_swapped")),
-        bias=pl.mean_horizontal(first_shown) - _HALF,
+        bias=pl.mean_horizontal(leanings),
         error=(pl.col("score").fill_null(MIDDLE) - pl.col("gold_score")).abs(),
         whole_gold=round_score(whole),
         whole_score=round_score(pl.col("score")).fill_null(MIDDLE),
@@ -75,9 +75,17 @@ def round_score(score: pl.Expr) -> pl.Expr:
 
 
 def _lean(column: str, first: str) -> pl.Expr:
-    """Give 1 for the response shown first, half for a tie; null where there is no verdict."""
+    """Give how much more the response shown first is preferred than it deserves; null where there is no verdict.
+
+    Over both orders it deserves a half. In one order alone it deserves what people say of it: a judge that is right
+    leans to neither side, however the better responses are placed.
+    """
+    return _prefer(column, first) - _prefer("gold_choice", first)
+
+
+def _prefer(column: str, side: str) -> pl.Expr:
     choice = pl.col(column)
-    return pl.when(choice == "tie").then(_HALF).otherwise((choice == first).cast(pl.Float64))
+    return pl.when(choice == "tie").then(_HALF).otherwise((choice == side).cast(pl.Float64))
 
 
 def _is_paper(judged: pl.DataFrame) -> bool:

@@ -1,5 +1,6 @@
 """Benchmarks of a user's own, and those of others that are read the same way."""
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -75,6 +76,25 @@ def test_pairs_with_nothing_to_compare_are_left_out_and_counted(tmp_path: Path) 
     benchmark = load(write(tmp_path, rows))
     assert len(benchmark.items) == 1
     assert "1 pairs of identical responses and 2 pairs with an empty response" in benchmark.notes[0]
+    assert benchmark.notes[1] == "Stripped of white space at their ends: 2 responses."
+
+
+def test_direct_rows_say_what_was_stripped_and_that_empty_responses_stay(tmp_path: Path) -> None:
+    rows = [{"instruction": "Add.", "response": text, "gold": 2, "reference": ""} for text in ("5", " 5", "  ")]
+    benchmark = load(write(tmp_path, rows, layout="direct"))
+    assert [entry.item.response for entry in benchmark.items] == ["5", "5", ""]
+    assert benchmark.items[0].item.reference is None, "a blank reference is none"
+    assert [note.partition(":")[2] for note in benchmark.notes] == [
+        " 1 items with an empty response, which people graded, too.",
+        " 2 responses.",
+    ]
+
+
+def test_a_pinned_file_may_be_named_in_capitals(tmp_path: Path) -> None:
+    name = write(tmp_path, [pair()])
+    digest = hashlib.sha256((tmp_path / "rows.jsonl").read_bytes()).hexdigest().upper()
+    assert len(load(write(tmp_path, [pair()], sha256=digest)).items) == 1
+    assert name.endswith("mine.yaml")
 
 
 @pytest.mark.parametrize(
@@ -85,8 +105,15 @@ def test_pairs_with_nothing_to_compare_are_left_out_and_counted(tmp_path: Path) 
         ([pair(instruction=None)], {}, "has no 'instruction'"),
         ([pair()], {"rubric": None}, "Row 1 of .* has no rubric"),
         ([pair(rubric={"criteria": "x"})], {}, "a rubric without criteria and five levels"),
-        ([pair(instruction=" ")], {}, "instruction is bad"),
-        ([pair(item_id="x"), pair(item_id="x")], {}, "two rows of one item_id"),
+        ([pair(instruction=" ")], {}, "Row 1 of .* has a bad instruction"),
+        ([pair(item_id="x"), pair(item_id="x")], {}, "two rows of the item_id 'x'"),
+        ([pair(response_a=["5"])], {}, "Row 1 of .* has in 'response_a' no text, but list"),
+        ([pair(response_a="5", response_b="5")], {}, "holds nothing to judge. Left out: 1 pairs of identical"),
+        ([pair(instruction="\ud800")], {}, "Row 1 of .* half a surrogate pair"),
+        ([pair()], {"fields": {"instuction": "q"}}, "has no field instuction; its fields are gold, group"),
+        ([pair()], {"name": "hhh_alignment"}, "takes the name 'hhh_alignment'"),
+        ([pair()], {"rubric": {"criteria": "x", "levels": [False, "b", "c", "d", True]}}, "quote them"),
+        ([{"instruction": "a", "response": "b", "gold": True}], {"layout": "direct"}, "has the score True"),
         ([], {}, "holds nothing to judge"),
         ([pair()], {"layout": "triples"}, "layout"),
         ([pair()], {"colour": "red"}, "colour"),
@@ -98,6 +125,13 @@ def test_pairs_with_nothing_to_compare_are_left_out_and_counted(tmp_path: Path) 
 def test_a_fault_is_named_with_its_place(tmp_path: Path, rows, document, complaint) -> None:
     with pytest.raises(InputError, match=complaint):
         load(write(tmp_path, rows, **document))
+
+
+@pytest.mark.parametrize("chosen", [5, [], {"a": 1}, [{"role": "assistant", "content": "yes"}]])
+def test_chosen_responses_that_are_no_texts_are_refused(tmp_path: Path, chosen) -> None:
+    rows = [{"prompt": "Do it.", "chosen": chosen, "rejected": "no"}]
+    with pytest.raises(InputError, match=r"Row 1 of .* 'chosen' neither a text nor a list of texts"):
+        load(write(tmp_path, rows, layout="chosen_rejected"))
 
 
 def test_a_yaml_file_that_is_none_is_named(tmp_path: Path) -> None:

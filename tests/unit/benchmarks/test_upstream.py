@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from judgeforge.benchmarks.layouts import Source
 from judgeforge.benchmarks.manifest import load_manifest
+from judgeforge.benchmarks.reading import Source
 from judgeforge.benchmarks.records import BenchmarkItem
 from judgeforge.benchmarks.upstream import build_autoj, build_rendered_direct, build_rendered_pairwise, parse_prompt
 from judgeforge.errors import InputError

@@ -136,7 +136,8 @@ def test_a_judge_that_always_says_a_in_paper_mode(tmp_path: Path) -> None:
     found = figures(entry)
     assert engine.asked == 400, "one order"
     assert found["accuracy_both_orders"] is None and found["swap_consistency"] is None
-    assert found["position_bias"] == 0.5
+    # It names the first always, which is better (ties counting half) about half of the time.
+    assert found["position_bias"] == pytest.approx(0.5, abs=0.09)
     # The seed places half of the better responses first; a tie is never right.
     assert found["accuracy"] == pytest.approx(0.5, abs=0.09)
     assert found["accuracy_with_ties"] == pytest.approx(found["accuracy"] * 0.75)
@@ -148,9 +149,9 @@ def test_a_perfect_judge(tmp_path: Path, mode: str) -> None:
     found = figures(evaluate(tmp_path, benchmark, build_rule("perfect", find_better(benchmark)), mode=mode)[0])
     assert found["accuracy"] == found["accuracy_parsed"] == 1
     assert found["accuracy_with_ties"] == 0.75, "it has no word for a tie"
-    assert found["position_bias"] == pytest.approx(0, abs=0.2)
+    assert found["position_bias"] == pytest.approx(0, abs=0 if mode == "clean" else 0.13), "but on the ties"
     if mode == "clean":
-        assert (found["accuracy_both_orders"], found["swap_consistency"], found["position_bias"]) == (1, 1, 0)
+        assert (found["accuracy_both_orders"], found["swap_consistency"]) == (1, 1)
 
 
 @pytest.mark.parametrize("mode", ["clean", "paper"])
@@ -252,7 +253,7 @@ def test_the_judges_of_theory_on_published_pairs(tmp_path: Path, name: str, mode
     assert found["perfect"]["accuracy"] == 1
     assert found["perfect"]["accuracy_with_ties"] == pytest.approx(1 - ties)
     assert (found["unparsable"]["unparsable_rate"], found["unparsable"]["accuracy"]) == (1, 0)
-    assert found["always A"]["position_bias"] == 0.5
+    assert found["always A"]["position_bias"] == pytest.approx(0.5, abs=0 if mode == "clean" else 0.08)
     assert found["random"]["accuracy"] == pytest.approx(0.5, abs=0.08)
     assert found["flips"]["accuracy"] == pytest.approx(steady + (1 - steady) / 2, abs=0 if mode == "clean" else 0.08)
     if mode == "paper":

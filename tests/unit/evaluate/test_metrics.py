@@ -68,14 +68,15 @@ def test_pairwise_counts_a_missing_choice_as_wrong_and_leaves_ties_out() -> None
     entry = compute_metrics(build_table(rows), **OPTIONS)["pairs"]
     values = {name: metric["value"] for name, metric in entry["metrics"].items()}
     assert values.pop("accuracy_both_orders") is None and values.pop("swap_consistency") is None
-    # With ties, five items: the tie was called A, and one verdict is missing. A was shown first: 3 of 4 times chosen.
+    # With ties, five items: the tie was called A, and one verdict is missing. A, shown first, was chosen where it was
+    # the better one, where it was not, and for the tie: 0, 1 and half a time too often, of the four verdicts.
     # Gold A A B A tie, verdicts A B B none A: 2 of 5 agree; by chance (3 2 + 1 2 + 1 0) / 25 = 8 / 25.
     expected = {
         "cohen_kappa": (2 / 5 - 8 / 25) / (1 - 8 / 25),
         "accuracy": 2 / 4,
         "accuracy_parsed": 2 / 3,
         "accuracy_with_ties": 2 / 5,
-        "position_bias": 3 / 4 - 1 / 2,
+        "position_bias": 1.5 / 4,
         # B is the longer one: chosen 0 0 1 0 times, by people 0 1 1 and half a time.
         "length_bias": -1.5 / 4,
     }
@@ -177,7 +178,9 @@ def test_the_swapped_order_alone_is_scored_as_the_given_one_alone_is() -> None:
 
 def test_a_tie_leans_to_neither_side() -> None:
     assert read([pairwise("A", "tie"), pairwise("B", "tie")], "pairs")["position_bias"] == 0
-    assert read(sampled(pairwise("A", None), "A", "B"), "pairs")["position_bias"] == 0
+    split = [row for gold in "AB" for row in sampled(pairwise(gold, None) | {"group": gold}, "A", "B")]
+    rows = [row | {"item_id": row["group"], "prompt_id": row["group"]} for row in split]
+    assert read(rows, "pairs")["position_bias"] == 0
 
 
 def test_halves_round_up_wherever_a_whole_score_is_wanted() -> None:
