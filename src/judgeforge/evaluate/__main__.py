@@ -1,16 +1,19 @@
 """Wire the stage ``evaluate``: a judge, benchmarks and params.yaml -> verdicts and metrics."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from judgeforge.benchmarks.records import Benchmark
 from judgeforge.engines.endpoint.settings import load_endpoint
 from judgeforge.errors import InputError
 from judgeforge.evaluate.floors import compute_floors
 from judgeforge.evaluate.journal import Journal
 from judgeforge.evaluate.naming import check_name, choose_recorded_benchmarks
+from judgeforge.evaluate.rows import Contaminated
 from judgeforge.evaluate.run import (
     evaluate_endpoint,
     evaluate_judge,
@@ -21,14 +24,16 @@ from judgeforge.evaluate.run import (
     write_evaluation,
 )
 from judgeforge.evaluate.summary import show_metrics
-from judgeforge.grading.templates import TEMPLATE_FILE, load_template
+from judgeforge.grading.templates import TEMPLATE_FILE, JudgeTemplate, load_template
 from judgeforge.params import EvaluateParams, load_section
 from judgeforge.progress import say
 from judgeforge.stage import run_stage
 from judgeforge.tracking import stage_run
+from judgeforge.verdicts import VerdictRow
 
 _TEMPLATE = "judgeforge-1"
 _ANSWERS = Path(".judgeforge/answers.sqlite")
+_JOURNALS = ".judgeforge/journal"
 
 
 def main(
@@ -61,34 +66,57 @@ def main(
     check_name(judge, foreign=endpoint is not None or recorded is not None)
     if sum(source is not None for source in (model, endpoint, recorded, train)) != 1:
         raise InputError("What is to be evaluated?", "give one of --model, --endpoint, --recorded and --train.")
-    params = load_section("evaluate", EvaluateParams)
-    if benchmark:
-        params = params.model_copy(update={"benchmarks": tuple(benchmark)})
-    if recorded is not None:
-        params = choose_recorded_benchmarks(params, recorded, chosen=bool(benchmark))
+    params = _choose_params(benchmark, recorded)
     loaded = load_benchmarks(params, benchmarks)
     contaminated = load_contaminated(audit, [each.name for each in loaded])
     place = out or Path("evaluation") / judge
-    journals = journal or Path(".judgeforge/journal") / judge
-    kept: Journal | None = None
+    asked = _Asked(judge, model, base, endpoint, recorded, train, template, journal or Path(_JOURNALS) / judge)
     with stage_run(f"evaluate-{judge}", params.model_dump()) as run:
-        own = model is not None and (model / TEMPLATE_FILE).is_file()
-        used = None if train else load_template(model if own and model else template)
-        if train is not None:
-            rows = evaluate_reference(params, judge, train, loaded, contaminated)
-        elif model is not None and used is not None:
-            rows, kept = evaluate_judge(params, judge, model, base, used, loaded, contaminated, journals)
-        elif endpoint is not None and used is not None:
-            settings = load_endpoint(endpoint)
-            rows, kept = evaluate_endpoint(params, judge, settings, used, loaded, contaminated, journals, _ANSWERS)
-        elif recorded is not None and used is not None:
-            rows = evaluate_recorded(judge, recorded, used, loaded, contaminated)
+        rows, used, kept = _answer(params, asked, loaded, contaminated)
         metrics = write_evaluation(params, judge, rows, used, place, fingerprint=kept.key if kept else None)
         if kept is not None:
             kept.discard_others()
         run.log_metrics(_flatten(metrics))
     show_metrics(metrics, compute_floors(params, loaded, contaminated))
     say(f"Verdicts and metrics are in {place}.")
+
+
+@dataclass(frozen=True)
+class _Asked:
+    judge: str
+    model: Path | None
+    base: Path | None
+    endpoint: Path | None
+    recorded: Path | None
+    train: Path | None
+    template: str
+    journals: Path
+
+
+def _choose_params(benchmark: list[str] | None, recorded: Path | None) -> EvaluateParams:
+    params = load_section("evaluate", EvaluateParams)
+    if benchmark:
+        params = params.model_copy(update={"benchmarks": tuple(benchmark)})
+    return params if recorded is None else choose_recorded_benchmarks(params, recorded, chosen=bool(benchmark))
+
+
+def _answer(
+    params: EvaluateParams, asked: _Asked, benchmarks: Sequence[Benchmark], contaminated: Contaminated
+) -> tuple[list[VerdictRow], JudgeTemplate | None, Journal | None]:
+    """Answer all questions; return the rows, the template that was used, and the journal of an engine."""
+    if asked.train is not None:
+        return evaluate_reference(params, asked.judge, asked.train, benchmarks, contaminated), None, None
+    own = asked.model is not None and (asked.model / TEMPLATE_FILE).is_file()
+    used = load_template(asked.model if own and asked.model else asked.template)
+    if asked.recorded is not None:
+        return evaluate_recorded(asked.judge, asked.recorded, used, benchmarks, contaminated), used, None
+    options = {"benchmarks": benchmarks, "contaminated": contaminated, "journal_folder": asked.journals}
+    if asked.endpoint is not None:
+        settings = load_endpoint(asked.endpoint)
+        rows, kept = evaluate_endpoint(params, asked.judge, settings, used, cache=_ANSWERS, **options)  # type: ignore[arg-type]
+    else:
+        rows, kept = evaluate_judge(params, asked.judge, asked.model or Path(), asked.base, used, **options)  # type: ignore[arg-type]
+    return rows, used, kept
 
 
 def _flatten(metrics: dict[str, object]) -> dict[str, float]:
