@@ -1,6 +1,7 @@
 """Time two ways of doing the same work, alternating in one run, and keep the figures with what they depend on.
 
-Alternating spreads whatever else the machine does over both sides; the ratio of medians is what is compared.
+Alternating spreads whatever else the machine does over both sides; the ratio of medians is what is compared. Beside it
+stands the ratio of processor time, of this process and the programs that it ran: other work hardly changes that.
 """
 
 import os
@@ -51,23 +52,33 @@ def compare(
         goal: the most that our time may be of the peer's.
     """
     seconds: dict[str, list[float]] = {ours.name: [], peer.name: []}
+    busy: dict[str, list[float]] = {ours.name: [], peer.name: []}
     for number in range(rounds + 1):
         for side in (ours, peer) if number % 2 else (peer, ours):
-            started = time.perf_counter()
+            started, used = time.perf_counter(), _measure_processor()
             side.run()
             if number:
                 seconds[side.name].append(round(time.perf_counter() - started, 4))
+                busy[side.name].append(round(_measure_processor() - used, 4))
         if number == 0:
             check()
     medians = {side: statistics.median(values) for side, values in seconds.items()}
     ratio = round(medians[ours.name] / medians[peer.name], 3)
-    _print_table(name, work, seconds, medians, f"{ratio} of the peer's time; goal: at most {goal}")
+    busy_ratio = round(statistics.median(busy[ours.name]) / max(statistics.median(busy[peer.name]), 1e-9), 3)
+    note = f"{ratio} of the peer's time ({busy_ratio} of its processor time); goal: at most {goal}"
+    _print_table(name, work, seconds, medians, note)
     record = {
         **{"name": name, "work": work, "ours": ours.name, "peer": peer.name, "seconds": seconds, "medians_s": medians},
+        **{"processor_seconds": busy, "processor_ratio": busy_ratio},
         **{"ratio": ratio, "goal": goal, "goal_met": ratio <= goal, "command": f"make bench NAME={name}"},
         **{"date": datetime.now(UTC).strftime("%Y-%m-%d"), "commit": find_commit(), "machine": describe_machine()},
     }
     write_json(RESULTS / f"{name}.json", record)
+
+
+def _measure_processor() -> float:
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
 
 
 def run_program(*command: str | Path, folder: Path) -> Callable[[], object]:
