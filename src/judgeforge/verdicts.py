@@ -15,6 +15,8 @@ VERDICTS_FILE = "verdicts.parquet"
 METRICS_FILE = "metrics.json"
 
 Mode = Literal["clean", "paper"]
+Origin = Literal["model", "endpoint", "recorded", "reference"]
+"""Where an evaluation's answers came from: weights run here, an endpoint, a file of verdicts, a trivial judge."""
 Method = Literal["direct", "pairwise", "direct_for_pairwise"]
 Order = Literal["", "given", "swapped", "a", "b"]
 

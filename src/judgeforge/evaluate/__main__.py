@@ -13,6 +13,7 @@ from judgeforge.errors import InputError
 from judgeforge.evaluate.floors import compute_floors
 from judgeforge.evaluate.journal import Journal
 from judgeforge.evaluate.naming import check_name, choose_recorded_benchmarks
+from judgeforge.evaluate.origin import describe_origin
 from judgeforge.evaluate.rows import Contaminated
 from judgeforge.evaluate.run import (
     evaluate_endpoint,
@@ -73,7 +74,8 @@ def main(
     asked = _Asked(judge, model, base, endpoint, recorded, train, template, journal or Path(_JOURNALS) / judge)
     with stage_run(f"evaluate-{judge}", params.model_dump()) as run:
         rows, used, kept = _answer(params, asked, loaded, contaminated)
-        metrics = write_evaluation(params, judge, rows, used, place, fingerprint=kept.key if kept else None)
+        origin, key = describe_origin(model, endpoint, recorded), kept.key if kept else None
+        metrics = write_evaluation(params, judge, rows, used, place, fingerprint=key, origin=origin)
         if kept is not None:
             kept.discard_others()
         run.log_metrics(_flatten(metrics))

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,7 +18,6 @@ from judgeforge.errors import InputError
 from judgeforge.evaluate.fingerprint import compute_journal_key, list_weights
 from judgeforge.evaluate.journal import Journal
 from judgeforge.evaluate.judging import ask_questions
-from judgeforge.evaluate.metrics import compute_metrics
 from judgeforge.evaluate.plan import Question, plan_questions
 from judgeforge.evaluate.recorded import answer_from_file
 from judgeforge.evaluate.rows import Contaminated, build_rows
@@ -26,6 +25,7 @@ from judgeforge.files import hash_file, load_json, write_folder_atomically, writ
 from judgeforge.grading.templates import JudgeTemplate
 from judgeforge.params import EvaluateParams
 from judgeforge.progress import say
+from judgeforge.statistics.metrics import compute_metrics
 from judgeforge.verdicts import METRICS_FILE, VERDICTS_FILE, Method, VerdictRow, load_verdicts, write_verdicts
 
 
@@ -204,6 +204,7 @@ def write_evaluation(
     out: Path,
     *,
     fingerprint: str | None,
+    origin: Mapping[str, object],
 ) -> dict[str, object]:
     """Write verdicts and the metrics computed from them; return the metrics.
 
@@ -214,11 +215,13 @@ def write_evaluation(
         template: what it was asked or read by; None for a reference.
         out: the folder.
         fingerprint: of the model and all else that the answers depend on; None where no engine gave them.
+        origin: where the answers came from, of ``describe_origin``.
     """
     with write_folder_atomically(out) as folder:
         write_verdicts(rows, folder)
         metrics: dict[str, object] = {
             "judge": name,
+            **origin,
             "template": None if template is None else {"name": template.name, "digest": template.compute_digest()},
             "mode": rows[0].mode,
             "generation": build_generation(params).model_dump() if fingerprint else None,

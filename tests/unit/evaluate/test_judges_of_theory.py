@@ -13,11 +13,11 @@ from judgeforge.benchmarks import Benchmark, BenchmarkItem, load_benchmark
 from judgeforge.engines.protocol import Completion, Conversation
 from judgeforge.evaluate.journal import Journal
 from judgeforge.evaluate.judging import ask_questions
-from judgeforge.evaluate.metrics import compute_metrics
 from judgeforge.evaluate.plan import plan_questions
 from judgeforge.evaluate.rows import build_rows
 from judgeforge.grading.records import DirectItem, PairwiseItem, Rubric
 from judgeforge.grading.templates import load_template
+from judgeforge.statistics.metrics import compute_metrics
 from judgeforge.verdicts import load_verdicts, write_verdicts
 
 TEMPLATE = load_template("judgeforge-1")

@@ -6,8 +6,10 @@ import numpy as np
 import polars as pl
 
 from judgeforge.grading.records import SCORES, Format
-from judgeforge.statistics import MAIN_MEASURE, MEASURES, build_columns, build_judged_items, cluster_bootstrap, compute
-from judgeforge.statistics.measures import round_score
+from judgeforge.statistics.bootstrap import cluster_bootstrap
+from judgeforge.statistics.judged import build_judged_items
+from judgeforge.statistics.measure import compute
+from judgeforge.statistics.measures import MAIN_MEASURE, MEASURES, build_columns, round_score
 from judgeforge.statistics.reliability import compute_ceiling, compute_run_alpha, compute_transitivity
 
 

@@ -3,7 +3,7 @@ import json
 import polars as pl
 import pytest
 
-from judgeforge.evaluate.metrics import compute_metrics
+from judgeforge.statistics.metrics import compute_metrics
 from judgeforge.verdicts import SCHEMA
 
 OPTIONS = {"resamples": 200, "confidence": 0.95, "seed": 1}

@@ -1,0 +1,24 @@
+from pathlib import Path
+
+import pytest
+
+from judgeforge.evaluate.origin import describe_origin
+from judgeforge.files import write_json
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({"endpoint": "x.yaml"}, "endpoint"), ({"recorded": "x.jsonl"}, "recorded"), ({}, "reference")],
+    ids=["endpoint", "recorded", "reference"],
+)
+def test_answers_that_no_weights_here_gave(given: dict[str, str], expected: str) -> None:
+    paths = {name: Path(given[name]) if name in given else None for name in ("model", "endpoint", "recorded")}
+    assert describe_origin(**paths) == {"origin": expected}
+
+
+def test_a_merged_judge_says_how_it_was_merged(tmp_path: Path) -> None:
+    assert describe_origin(tmp_path, None, None) == {"origin": "model"}
+    models = [{"model": "d", "parameters": {"weight": 0.3}}, {"model": "p", "parameters": {"weight": 0.7}}]
+    write_json(tmp_path / "merge.json", {"recipe": {"merge_method": "linear", "models": models}})
+    found = describe_origin(tmp_path, None, None)
+    assert found == {"origin": "model", "merge": {"method": "linear", "alpha": 0.3}}
