@@ -17,8 +17,9 @@ class MatrixParams(Section):
     Args:
         warm_ups: ``[form]`` to teach the base the form of a verdict first, from verdicts by lot; otherwise ``[]``.
         start: what the judges start from: ``form`` with that, otherwise ``base``.
-        formats: what to fine-tune; ``joint`` (both formats in one model) is the paper's baseline.
-        judges: which judges to evaluate.
+        formats: what to fine-tune; ``joint`` (both formats in one model) is the paper's baseline. None where nothing
+            is trained.
+        judges: which judges to evaluate. None where only guests are compared.
         references: which trivial judges to evaluate beside them.
         guests: judges not trained here to show in the report; each is evaluated by hand beforehand, into
             evaluation/NAME (``judgeforge evaluate --judge NAME`` with --model, --endpoint or --recorded).
@@ -26,8 +27,8 @@ class MatrixParams(Section):
 
     warm_ups: tuple[Literal["form"], ...] = Field(max_length=1)
     start: Literal["base", "form"]
-    formats: tuple[Literal["direct", "pairwise", "joint"], ...] = Field(min_length=1)
-    judges: tuple[Judge, ...] = Field(min_length=1)
+    formats: tuple[Literal["direct", "pairwise", "joint"], ...]
+    judges: tuple[Judge, ...]
     references: tuple[Reference, ...]
     guests: tuple[Annotated[str, Field(pattern=r"^[\w.-]+$")], ...]
 

@@ -1,42 +1,90 @@
 """Wire the stage ``report``: the files of all other stages -> metrics and page, and a table on the terminal."""
 
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from judgeforge.benchmarks import Benchmark, load_benchmark
+from judgeforge.errors import InputError
 from judgeforge.files import write_json, write_text
 from judgeforge.params import EvaluateParams, MatrixParams, load_section
 from judgeforge.progress import console, say
 from judgeforge.report.comparison import build_metrics, compute_differences
-from judgeforge.report.files import write_figures, write_markdown
+from judgeforge.report.files import write_figures, write_main_figures
+from judgeforge.report.loading import load_sources
+from judgeforge.report.markdown import write_markdown
 from judgeforge.report.page import render_page
-from judgeforge.report.sources import load_sources
 from judgeforge.report.table import render_terminal_table
 from judgeforge.stage import run_stage
 
+_CHOSEN = Path("reports/chosen")
 
-def main(*, evaluation: Path, curves: Path, statistics: Path, benchmarks: Path, metrics: Path, page: Path) -> None:
-    """Write the metrics file and the page.
 
-    Example: python -m judgeforge.report --evaluation evaluation --curves curves --statistics data/statistics.json
-    --benchmarks data/benchmarks --metrics reports/metrics.json --page reports/report.html
+def main(
+    *,
+    judges: Annotated[
+        str | None, typer.Option(help="Names of evaluations, with commas, in place of those of params.yaml.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="With --judges, the folder of what is written.")] = _CHOSEN,
+    evaluation: Annotated[Path, typer.Option(help="The folder of all evaluations.")] = Path("evaluation"),
+    benchmarks: Annotated[Path, typer.Option(help="The folder of the embedded benchmarks.")] = Path("data/benchmarks"),
+    curves: Annotated[Path, typer.Option(help="The folder of the training curves.")] = Path("curves"),
+    statistics: Annotated[Path, typer.Option(help="Statistics of the training sets.")] = Path("data/statistics.json"),
+    metrics: Annotated[Path, typer.Option(help="The metrics file to write.")] = Path("reports/metrics.json"),
+    page: Annotated[Path, typer.Option(help="The page to write; CSV and Markdown go beside it.")] = Path(
+        "reports/report.html"
+    ),
+) -> None:
+    """Write the metrics file and the page that compare the judges.
+
+    The judges are those of params.yaml (matrix.judges, guests and references). With --judges any folders of
+    evaluation/ are compared, params.yaml stays as it is, and all files go to --out.
+
+    Example: judgeforge report; judgeforge report --judges gpt-4,theirs,longer
     """
     evaluate = load_section("evaluate", EvaluateParams)
+    matrix = load_section("matrix", MatrixParams)
+    chosen = [name.strip() for name in judges.split(",") if name.strip()] if judges is not None else None
+    if chosen is not None:
+        metrics, page = out / "metrics.json", out / "report.html"
+    names = [*matrix.judges, *matrix.guests, *matrix.references] if chosen is None else chosen
     sources = load_sources(
-        load_section("matrix", MatrixParams),
+        names,
+        [*matrix.warm_ups, *matrix.formats] if chosen is None else [],
         evaluation=evaluation,
         curves=curves,
         statistics=statistics,
-        embedded_folder=benchmarks,
-        benchmarks_folder=None if evaluate.benchmarks_folder is None else Path(evaluate.benchmarks_folder),
-        benchmarks=evaluate.benchmarks,
+        benchmarks=_load_texts(evaluate, benchmarks, strict=chosen is None),
     )
     differences = compute_differences(sources)
-    figures = build_metrics(sources, differences)
-    write_json(metrics, figures)
+    write_json(metrics, build_metrics(sources, differences))
     write_text(page, render_page(sources, differences))
     write_text(page.with_suffix(".csv"), write_figures(sources))
+    write_text(page.with_name(f"{page.stem}_main.csv"), write_main_figures(sources))
     write_text(page.with_suffix(".md"), write_markdown(sources))
-    console.print(render_terminal_table(figures))
+    console.print(render_terminal_table(sources))
     say(f"The report is at {page}, its figures beside it as CSV and Markdown.")
+
+
+def _load_texts(evaluate: EvaluateParams, embedded: Path, *, strict: bool) -> dict[str, Benchmark]:
+    """Load the benchmarks for examples and notes; without ``strict`` one that is not at hand is passed over, and said.
+
+    Raises:
+        InputError: one cannot be loaded.
+    """
+    folder = None if evaluate.benchmarks_folder is None else Path(evaluate.benchmarks_folder)
+    found = {}
+    for name in evaluate.benchmarks:
+        try:
+            benchmark = load_benchmark(name, embedded, folder)
+        except InputError as error:
+            if strict:
+                raise
+            say(f"No examples of {name}: {error}")
+        else:
+            found[benchmark.name] = benchmark
+    return found
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """Geometry of the plots. The template draws them as SVG; positions are percentages, so that they fit any width."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from judgeforge.grading.records import SCORES, Format
-from judgeforge.report.comparison import Figure
-from judgeforge.report.words import format_figure
+from judgeforge.report.figures import Figure
+from judgeforge.report.numbers import format_cell, format_difference
 from judgeforge.statistics import CHANCE, MAIN_MEASURE
 
 _SMALLEST = 1e-300
@@ -44,7 +44,7 @@ def build_measure_axis(format: Format, figures: Sequence[Figure]) -> Axis:
     """Build the axis of a main measure: shares from 0 to 1, correlations from -0.2 or lower to 1."""
     if format == "pairwise":
         return Axis(0.0, 1.0, 0.25)
-    ends = [end for figure in figures for end in (figure["value"], figure["low"]) if end is not None]
+    ends = [end for figure in figures for end in (figure.value, figure.low) if end is not None]
     return Axis(min(-0.2, math.floor(min(ends, default=0.0) * 5) / 5), 1.0, 0.2)
 
 
@@ -53,16 +53,41 @@ def build_dots(format: Format, figures: Mapping[str, Figure]) -> dict[str, Any]:
 
     Args:
         format: of the benchmark.
-        figures: judge to value, low and high of the main measure.
+        figures: judge to its main measure.
     """
     measure = MAIN_MEASURE[format]
     axis = build_measure_axis(format, list(figures.values()))
+    texts = {judge: format_cell(figure, measure) for judge, figure in figures.items()}
+    return lay_out(axis, figures, texts, CHANCE[format], lambda tick: _format_tick(tick, format))
+
+
+def lay_out(
+    axis: Axis,
+    figures: Mapping[str, Figure],
+    texts: Mapping[str, str],
+    middle: float,
+    write_tick: Callable[[float], str],
+) -> dict[str, Any]:
+    """Lay out rows of dots and intervals.
+
+    Args:
+        axis: of all rows.
+        figures: row to figure.
+        texts: row to what is written behind it.
+        middle: where the dashed line stands.
+        write_tick: a tick's text.
+
+    Returns:
+        ``rows``, ``ticks``, ``chance`` (the place of the dashed line) and ``longest``, the characters of a row's name.
+    """
     rows = []
-    for judge, figure in figures.items():
-        places = {key: None if end is None else axis.place(end) for key, end in figure.items()}
-        rows.append({"judge": judge, "text": format_figure(figure["value"], measure), **places})
-    ticks = [{"place": axis.place(tick), "text": _format_tick(tick, format)} for tick in axis.ticks]
-    return {"rows": rows, "ticks": ticks, "chance": axis.place(CHANCE[format])}
+    for name, figure in figures.items():
+        ends = {"value": figure.value, "low": figure.low, "high": figure.high}
+        places = {key: None if end is None else axis.place(end) for key, end in ends.items()}
+        rows.append({"judge": name, "text": texts[name], **places})
+    ticks = [{"place": axis.place(tick), "text": write_tick(tick)} for tick in axis.ticks]
+    longest = max(map(len, figures), default=0)
+    return {"rows": rows, "ticks": ticks, "chance": axis.place(middle), "longest": longest}
 
 
 def build_curve(points: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
@@ -125,18 +150,36 @@ def build_calibration(confusion: Sequence[Sequence[int]]) -> list[dict[str, Any]
 
 def build_bias(figures: Mapping[str, Figure]) -> dict[str, Any]:
     """Lay out a leaning, from -50 to 50 points, as ``build_dots`` does a measure."""
-    axis = Axis(-0.5, 0.5, 0.25)
-    rows = []
-    for judge, figure in figures.items():
-        places = {key: None if end is None else axis.place(end) for key, end in figure.items()}
-        rows.append({"judge": judge, "text": _write_points(figure["value"]), **places})
-    ticks = [{"place": axis.place(tick), "text": _write_points(tick)} for tick in axis.ticks]
-    return {"rows": rows, "ticks": ticks, "chance": axis.place(0.0)}
+    texts = {
+        judge: format_cell(figure, "position_bias") if figure.value is None else write_points(figure.value)
+        for judge, figure in figures.items()
+    }
+    return lay_out(Axis(-0.5, 0.5, 0.25), figures, texts, 0.0, write_points)
 
 
-def _write_points(share: float | None) -> str:
-    if share is None:
-        return "–"
+def build_forest(format: Format, differences: Mapping[str, Figure]) -> dict[str, Any]:
+    """Lay out the subject's main measure less every other judge's, zero in the middle.
+
+    Args:
+        format: of the benchmark.
+        differences: judge to difference.
+    """
+    measure = MAIN_MEASURE[format]
+    ends = [abs(end) for each in differences.values() for end in (each.value, each.low, each.high) if end is not None]
+    step = next(each for each in (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0) if 4 * each >= max(ends, default=0.0))
+    widest = step * max(1, math.ceil(max(ends, default=0.0) / step - 1e-9))
+    texts = {
+        judge: format_cell(each, measure)
+        if each.value is None
+        else format_difference(each.value, measure).removesuffix(" points")
+        for judge, each in differences.items()
+    }
+    write = write_points if format == "pairwise" else (lambda tick: f"{tick:+g}".replace("-", "−") if tick else "0")
+    return lay_out(Axis(-widest, widest, step), differences, texts, 0.0, write)
+
+
+def write_points(share: float) -> str:
+    """Write a difference of shares in whole points, with its sign."""
     return f"{100 * share:+z.0f}".replace("-", "−") if round(100 * share) else "0"
 
 

@@ -1,4 +1,4 @@
-"""How the judges stand to one another: the metrics file, and for each benchmark what the merged judge is above."""
+"""How the judges stand to one another: the metrics file, and for each benchmark what the subject is above."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from judgeforge.report.sources import Evaluation, Sources
 from judgeforge.statistics import CHANCE, MAIN_MEASURE, Interval, compute_difference
 
 Standing = Literal["above", "unclear", "below"]
-Figure = Mapping[str, float | None]
+Difference = Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Check:
     rival: str
     name: str
     standing: Standing
-    difference: Figure
+    difference: Difference
     stands_in: bool = False
 
 
@@ -37,7 +37,7 @@ def compute_differences(sources: Sources) -> dict[str, dict[str, Any]]:
     """
     subject = sources.subject
     return {
-        other.judge: {name: _compare(subject, other, name) for name in subject.metrics}
+        other.judge: {name: _compare(subject, other, name) for name in subject.metrics if name in other.metrics}
         for other in sources.evaluations
         if other is not subject
     }
@@ -63,8 +63,11 @@ def check_subject(sources: Sources, differences: Mapping[str, Any], benchmark: s
         difference = to_chance if stands_in else {key: found[key] for key in ("value", "low", "high")}
         return Check(rival, name, _judge_standing(difference), difference, stands_in)
 
-    checks += [compare(name, name) for name in ("base", "form") if name in differences]
-    trivial = [compare(each.judge, "trivial") for each in sources.evaluations if each.is_reference]
+    known = {name for name, found in differences.items() if benchmark in found}
+    checks += [compare(name, name) for name in ("base", "form") if name in known]
+    trivial = [
+        compare(each.judge, "trivial") for each in sources.evaluations if each.is_reference and each.judge in known
+    ]
     if trivial:
         checks.append(min(trivial, key=_closeness))
     return checks
@@ -79,7 +82,7 @@ def _compare(subject: Evaluation, other: Evaluation, benchmark: str) -> dict[str
     return {"measure": measure} | interval.to_json()
 
 
-def _judge_standing(difference: Figure) -> Standing:
+def _judge_standing(difference: Difference) -> Standing:
     low, high = difference["low"], difference["high"]
     if low is None or high is None:
         return "unclear"

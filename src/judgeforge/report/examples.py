@@ -24,6 +24,8 @@ def choose_examples(sources: Sources) -> list[dict[str, Any]]:
     """
     examples = []
     for name, benchmark in sources.benchmarks.items():
+        if name not in sources.subject.metrics:
+            continue
         items = {entry.item.item_id: entry.item for entry in benchmark.items}
         table = _mark(sources.subject.select(name)).filter(~pl.col("contaminated") & pl.col("gold").ne("tie"))
         for kind in _KINDS:
@@ -41,7 +43,7 @@ def choose_examples(sources: Sources) -> list[dict[str, Any]]:
                     "responses": _name_responses(item),
                     "criteria": item.rubric.criteria,
                     "gold": row["gold"],
-                    "verdicts": _collect_verdicts(sources.evaluations, name, chosen),
+                    "verdicts": _collect_verdicts(sources.list_judging(name), name, chosen),
                 }
             )
     return examples

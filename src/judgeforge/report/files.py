@@ -1,74 +1,118 @@
-"""The report's figures as CSV and Markdown, for spreadsheets, papers and `dvc plots`."""
+"""The report's figures as CSV, for spreadsheets and `dvc plots`."""
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from judgeforge.report.published import build_published_tables
-from judgeforge.report.sources import Sources
-from judgeforge.report.words import MEASURE_TITLES, format_figure, format_interval, name_benchmark
+from judgeforge.report.figures import find_figure, find_main, list_measures
+from judgeforge.report.published import TOGETHER, load_published
+from judgeforge.report.sources import Evaluation, Sources
+from judgeforge.report.words import name_benchmark
 from judgeforge.statistics import MAIN_MEASURE
 
+_SHARED = ("format", "mode", "items", "prompts", "contaminated", "barred", "unparsable_rate")
 _COLUMNS = (
-    *("judge", "benchmark", "format", "mode", "measure", "value", "low", "high"),
+    *("judge", "origin", "source", "benchmark", "part", "format", "mode", "measure", "value", "low", "high", "state"),
     *("items", "prompts", "contaminated", "barred", "unparsable_rate"),
 )
+_MAIN_COLUMNS = ("row", "judge", "benchmark", "measure", "value", "low", "high")
 
 
 def write_figures(sources: Sources) -> str:
-    """Write every figure as CSV, a row a judge, benchmark and measure."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
-    writer.writeheader()
+    """Write every figure as CSV.
+
+    A row a judge, benchmark and measure; then the main measure of each part, what gold graders leave to be reached (of
+    no judge), and what was published on the same benchmarks. ``origin`` tells them apart: ``model``, ``endpoint``,
+    ``recorded`` and ``reference`` were scored here, ``graders`` and ``published`` are not judges of this report.
+    ``state`` is ``measured`` or ``undefined``; what was not measured has no row.
+    """
+    rows: list[dict[str, Any]] = []
     for each in sources.evaluations:
-        for benchmark, entry in each.metrics.items():
-            shared = {name: entry[name] for name in _COLUMNS if name in entry}
-            for measure, figure in entry["metrics"].items():
-                writer.writerow(shared | {"judge": each.judge, "benchmark": benchmark, "measure": measure} | figure)
-    return text.getvalue()
+        for benchmark in each.metrics:
+            rows += [*_list_measured(each, benchmark), *_list_parts(each, benchmark)]
+    for benchmark in sources.names:
+        rows += _list_ceiling(sources, benchmark)
+    return _write(_COLUMNS, [*rows, *_list_published(sources)])
 
 
-def write_markdown(sources: Sources) -> str:
-    """Write the main figures and the paper's tables as Markdown."""
-    benchmarks = list(sources.subject.metrics)
-    parts = ["# Judges side by side", ""]
-    measures = {name: MAIN_MEASURE[sources.subject.metrics[name]["format"]] for name in benchmarks}
-    head = [f"{name_benchmark(name)}: {MEASURE_TITLES[measures[name]]}" for name in benchmarks]
+def write_main_figures(sources: Sources) -> str:
+    """Write the main measures alone, for `dvc plots`: ``row`` is a name that no two figures share.
+
+    Bars of equal names are stacked there, and a judge stands on several benchmarks.
+    """
     rows = []
-    for each in sources.evaluations:
-        figures = [each.metrics[name]["metrics"][measures[name]] for name in benchmarks]
-        rows.append(
-            [each.judge, *(_write(figure, measures[name]) for name, figure in zip(benchmarks, figures, strict=False))]
-        )
-    parts += [*_tabulate(["judge", *head], rows), ""]
-    for table in build_published_tables(sources):
-        columns = [f"{name_benchmark(benchmark)}: {MEASURE_TITLES[measure]}" for benchmark, measure in table["columns"]]
-        rows = [
-            [
-                row["name"],
-                *_format(row["values"], table["columns"]),
-                _describe_source(row["source"]),
-            ]
-            for row in table["rows"]
-        ]
-        parts += [f"## {table['title']}, beside published figures", "", *_tabulate(["", *columns, "source"], rows), ""]
-    return "\n".join(parts)
+    for benchmark in sources.names:
+        kind = sources.find_entry(benchmark)["format"]
+        for each in sources.list_judging(benchmark):
+            figure = find_main(each, benchmark, kind)
+            if figure.value is not None:
+                ends = {"value": figure.value, "low": figure.low, "high": figure.high}
+                named = {"row": f"{name_benchmark(benchmark)}: {each.judge}", "judge": each.judge}
+                rows.append(named | {"benchmark": benchmark, "measure": MAIN_MEASURE[kind]} | ends)
+    return _write(_MAIN_COLUMNS, rows)
 
 
-def _describe_source(source: str | None) -> str:
-    return f"{source}, published, not measured here" if source else "measured here"
+def _list_measured(evaluation: Evaluation, benchmark: str) -> Iterator[dict[str, Any]]:
+    entry = evaluation.metrics[benchmark]
+    for measure in list_measures(entry):
+        figure = find_figure(evaluation, benchmark, measure)
+        if figure.state != "absent":
+            ends = {"value": figure.value, "low": figure.low, "high": figure.high, "state": figure.state}
+            yield _share(evaluation, benchmark) | {"measure": measure} | ends
 
 
-def _format(values: Sequence[float | None], columns: Sequence[tuple[str, str]]) -> list[str]:
-    return [format_figure(value, measure) for value, (_, measure) in zip(values, columns, strict=True)]
+def _list_parts(evaluation: Evaluation, benchmark: str) -> Iterator[dict[str, Any]]:
+    entry = evaluation.metrics[benchmark]
+    facts = _share(evaluation, benchmark) | {"measure": MAIN_MEASURE[entry["format"]]}
+    for part, found in entry["groups"].items():
+        if part:
+            own = {"part": part, "items": found["items"], "prompts": "", "contaminated": "", "unparsable_rate": ""}
+            yield facts | own | {"value": found["value"], "state": _state(found["value"])}
 
 
-def _write(figure: Mapping[str, Any], measure: str) -> str:
-    interval = format_interval(figure, measure)
-    return format_figure(figure["value"], measure) + (f" ({interval})" if interval else "")
+def _list_ceiling(sources: Sources, benchmark: str) -> Iterator[dict[str, Any]]:
+    entry = sources.find_entry(benchmark)
+    for measure in ("agreement", "ceiling"):
+        key = "value" if measure == "ceiling" else measure
+        if entry["ceiling"] and key in entry["ceiling"]:
+            value = entry["ceiling"][key]
+            facts = {name: entry[name] for name in _SHARED if name != "unparsable_rate"}
+            yield facts | {
+                "origin": "graders",
+                "benchmark": benchmark,
+                "measure": measure,
+                "value": value,
+                "state": _state(value),
+            }
 
 
-def _tabulate(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = [list(head), ["---"] * len(head), *map(list, rows)]
-    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+def _list_published(sources: Sources) -> Iterator[dict[str, Any]]:
+    seen = set()
+    for row in load_published():
+        source = ", ".join(part for part in (row.source, row.place) if part)
+        for benchmark, value in row.values.items():
+            whole = TOGETHER.get((benchmark, row.measure), (benchmark,))
+            key = row.model, source, benchmark, row.measure
+            if key not in seen and any(name in sources.names for name in whole):
+                seen.add(key)
+                facts = {"judge": row.model, "origin": "published", "source": source, "benchmark": benchmark}
+                yield facts | {"measure": row.measure, "value": value, "state": "measured"}
+
+
+def _share(evaluation: Evaluation, benchmark: str) -> dict[str, Any]:
+    entry = evaluation.metrics[benchmark]
+    named = {"judge": evaluation.judge, "origin": evaluation.origin, "benchmark": benchmark}
+    return named | {name: entry[name] for name in _SHARED}
+
+
+def _state(value: float | None) -> str:
+    return "undefined" if value is None else "measured"
+
+
+def _write(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

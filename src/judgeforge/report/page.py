@@ -4,28 +4,23 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from judgeforge.grading.records import Format
-from judgeforge.report.breakdown import build_breakdown
-from judgeforge.report.charts import build_bias, build_calibration, build_curve, build_dots, build_heatmap
-from judgeforge.report.comparison import Check, check_subject
+from judgeforge.report.captions import describe_basis, describe_merge, describe_origin
+from judgeforge.report.charts import build_curve
+from judgeforge.report.comparison import check_subject
 from judgeforge.report.examples import choose_examples
-from judgeforge.report.published import build_published_tables
+from judgeforge.report.numbers import format_cell, format_figure, format_interval, format_share
+from judgeforge.report.published import build_published_tables, name_column
+from judgeforge.report.reliability import build_reliability
+from judgeforge.report.sections import describe_benchmark
 from judgeforge.report.sources import Sources
 from judgeforge.report.words import (
-    BARRED,
-    BENCHMARK_TITLES,
-    GUEST_NOTE,
+    GUEST_NOTES,
     JUDGE_NOTES,
     MEASURE_TITLES,
     build_headline,
-    describe_check,
     describe_silence,
-    format_figure,
-    format_interval,
-    format_share,
     name_benchmark,
 )
-from judgeforge.statistics import CHANCE, MAIN_MEASURE
 
 _EXCERPT = 700
 
@@ -45,27 +40,33 @@ def render_page(sources: Sources, differences: dict[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "figure": format_figure,
+        "cell": format_cell,
+        "number": format_figure,
         "interval": format_interval,
         "share": format_share,
         "excerpt": _cut,
     }
-    checks = {name: check_subject(sources, differences, name) for name in sources.subject.metrics}
-    judged = {name: found for name, found in checks.items() if sources.subject.metrics[name]["items"]}
+    subject = sources.subject
+    checks = {name: check_subject(sources, differences, name) for name in subject.metrics}
+    judged = {name: found for name, found in checks.items() if subject.metrics[name]["items"]}
     base = {each.judge: each for each in sources.evaluations}.get("base")
     rates = {} if base is None else {name: entry["unparsable_rate"] for name, entry in base.metrics.items()}
+    benchmarks = [describe_benchmark(sources, name, checks.get(name, []), differences) for name in sources.names]
+    steady = {each.judge: build_reliability(sources, each) for each in sources.evaluations if not each.is_reference}
     return environment.get_template("report.html.jinja").render(
-        headline=build_headline(sources.subject.judge, judged),
-        warning=None if base is sources.subject else describe_silence(rates),
-        subject=sources.subject.judge,
+        headline=build_headline(subject.judge, judged),
+        warning=None if base is subject else describe_silence(rates),
+        subject=subject.judge,
+        mode=sources.mode,
         judges=[_describe_judge(sources, position) for position in range(len(sources.evaluations))],
-        benchmarks=[_describe_benchmark(sources, name, checks[name]) for name in checks],
+        benchmarks=benchmarks,
+        basis=describe_basis(sources, sources.names),
+        bootstrap=next(iter(subject.metrics.values()))["bootstrap"],
         measures=MEASURE_TITLES,
-        barred=BARRED if any(entry["barred"] for entry in sources.subject.metrics.values()) else None,
+        reliability={judge: plot for judge, plot in steady.items() if plot},
         curves={kind: build_curve(points) for kind, points in sources.curves.items()},
         examples=[example | {"title": name_benchmark(example["benchmark"])} for example in choose_examples(sources)],
-        published=build_published_tables(sources),
-        titles=BENCHMARK_TITLES,
+        published=_describe_published(sources),
         statistics=sources.statistics,
         templates=sorted({each.template for each in sources.evaluations if each.template}),
     )
@@ -74,45 +75,21 @@ def render_page(sources: Sources, differences: dict[str, Any]) -> str:
 def _describe_judge(sources: Sources, position: int) -> dict[str, Any]:
     evaluation = sources.evaluations[position]
     kind = "reference" if evaluation.is_reference else "subject" if evaluation is sources.subject else "judge"
-    return {"name": evaluation.judge, "kind": kind, "note": JUDGE_NOTES.get(evaluation.judge, GUEST_NOTE)}
+    note = JUDGE_NOTES.get(evaluation.judge, GUEST_NOTES[evaluation.origin])
+    if evaluation.merge:
+        note += f": {describe_merge(evaluation).partition(' (')[2].rstrip(')')}"
+    return {"name": evaluation.judge, "kind": kind, "note": note, "origin": describe_origin(evaluation)}
 
 
-def _describe_benchmark(sources: Sources, name: str, checks: list[Check]) -> dict[str, Any]:
-    entry = sources.subject.metrics[name]
-    kind: Format = entry["format"]
-    measure = MAIN_MEASURE[kind]
-    metrics = {each.judge: each.metrics[name] for each in sources.evaluations}
-    figures = {judge: found["metrics"][measure] for judge, found in metrics.items()}
-    real = [figures[each.judge]["value"] for each in sources.evaluations if not each.is_reference]
-    prompts = len({each.item.prompt_id for each in sources.benchmarks[name].items})
-    notes = list(sources.benchmarks[name].notes)
-    judged_prompts = sources.subject.select(name)["prompt_id"].n_unique()
-    if judged_prompts < prompts:
-        notes.insert(0, f"A subset: {judged_prompts} of {prompts} prompts, drawn by seed with all their items.")
-    return {
-        "name": name,
-        "title": name_benchmark(name) + (f" {BARRED}" if entry["barred"] else ""),
-        "format": kind,
-        "measure": measure,
-        "chance": CHANCE[kind],
-        "metrics": metrics,
-        "figures": figures,
-        "best": max((value for value in real if value is not None), default=None),
-        "checks": [{"standing": check.standing, "text": describe_check(check, measure)} for check in checks],
-        "dots": build_dots(kind, figures),
-        "heatmaps": {judge: build_heatmap(found["confusion"]) for judge, found in metrics.items()}
-        if kind == "direct" and entry["items"]
-        else {},
-        "calibration": {judge: build_calibration(found["confusion"]) for judge, found in metrics.items()}
-        if kind == "direct" and entry["items"]
-        else {},
-        "bias": build_bias({judge: found["metrics"]["position_bias"] for judge, found in metrics.items()})
-        if kind == "pairwise" and entry["items"]
-        else None,
-        "breakdown": build_breakdown(sources, name),
-        "notes": notes,
-        "entry": entry,
-    }
+def _describe_published(sources: Sources) -> list[dict[str, Any]]:
+    """Add to each table its heads (what is above a measure) and what its own figures rest on."""
+    tables = []
+    for table in build_published_tables(sources):
+        heads = [
+            {"over": name_column(benchmark, measure), "measure": measure} for benchmark, measure in table["columns"]
+        ]
+        tables.append(table | {"heads": heads, "basis": describe_basis(sources, table["benchmarks"])})
+    return tables
 
 
 def _cut(text: str, length: int = _EXCERPT) -> str:

@@ -1,41 +1,62 @@
-"""What the report is made of: the files of the other stages, loaded and checked against one another."""
+"""What the report is made of: judges, the answers they gave, and what is known of benchmarks and training."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any, get_args
 
 import polars as pl
 
-from judgeforge.benchmarks import Benchmark, load_benchmark
-from judgeforge.errors import InputError
-from judgeforge.files import load_json, load_json_rows
-from judgeforge.params import Judge, MatrixParams, Reference
-from judgeforge.statistics import build_judged_items, select_main
-from judgeforge.verdicts import load_evaluation
+from judgeforge.benchmarks import Benchmark
+from judgeforge.params import Judge, Reference
+from judgeforge.verdicts import Origin
 
 REFERENCES: tuple[str, ...] = get_args(Reference)
-_OURS: tuple[str, ...] = get_args(Judge)
+OURS: tuple[str, ...] = get_args(Judge)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One judge's metrics, by benchmark, and the answers they were computed from, with one verdict an item."""
+    """One judge's metrics, by benchmark, and the answers they were computed from, with one verdict an item.
+
+    Args:
+        origin: where the answers came from.
+        merge: method and alpha of a merged judge.
+    """
 
     judge: str
     metrics: dict[str, dict[str, Any]]
     verdicts: pl.DataFrame
     judged: pl.DataFrame
     template: str | None
+    origin: Origin = "model"
+    merge: dict[str, Any] | None = None
 
     @property
     def is_reference(self) -> bool:
         """Whether it is a trivial judge."""
         return self.judge in REFERENCES
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether the pipeline made it."""
+        return self.judge in OURS
+
     def select(self, benchmark: str) -> pl.DataFrame:
         """Return the judged items of one benchmark."""
         return self.judged.filter(pl.col("benchmark") == benchmark)
+
+    def list_counted(self, benchmark: str) -> set[str]:
+        """List the ids of the items that its figures rest on."""
+        return set(self.select(benchmark).filter(~pl.col("contaminated"))["item_id"])
+
+    def asked_in_one_order(self, benchmark: str) -> bool:
+        """Tell whether pairs were shown in one order only."""
+        rows = self.select(benchmark).filter(pl.col("format") == "pairwise")
+        return bool(rows.height) and not (rows["judged_given"] & rows["judged_swapped"]).fill_null(False).any()
+
+    def count_samples(self, benchmark: str) -> int:
+        """Count the answers to one question."""
+        chosen = (pl.col("benchmark") == benchmark) & (pl.col("method") == pl.col("format"))
+        return self.verdicts.filter(chosen)["sample"].n_unique()
 
     def find_answer(self, benchmark: str, item_id: str) -> dict[str, Any]:
         """Return the first answer to an item."""
@@ -48,77 +69,43 @@ class Sources:
     """All that a report shows.
 
     Args:
-        evaluations: judges, then references, in the order of params.yaml.
-        benchmarks: those that were judged, whole, in the order of the verdicts.
-        curves: format to the points of its training.
-        statistics: what ``prepare`` counted.
+        evaluations: judges, guests, then references.
+        benchmarks: those whose texts are at hand, whole.
+        curves: format to the points of its training; empty where nothing was trained.
+        statistics: what ``prepare`` counted; None where nothing was trained.
     """
 
     evaluations: tuple[Evaluation, ...]
-    benchmarks: dict[str, Benchmark]
-    curves: dict[str, list[dict[str, Any]]]
-    statistics: dict[str, Any]
+    benchmarks: dict[str, Benchmark] = field(default_factory=dict)
+    curves: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    statistics: dict[str, Any] | None = None
 
     @property
     def subject(self) -> Evaluation:
-        """The judge that the report is about: the merged one, or else the last that is no reference."""
-        judges = [evaluation for evaluation in self.evaluations if evaluation.judge in _OURS]
-        merged = [evaluation for evaluation in judges if evaluation.judge == "merged"]
-        return (merged or judges[-1:])[0]
+        """The judge that the report is about: the merged one, else the last of ours, else the first guest."""
+        ours = [each for each in self.evaluations if each.is_ours]
+        merged = [each for each in ours if each.judge == "merged"]
+        guests = [each for each in self.evaluations if not each.is_reference]
+        return [*merged, *ours[-1:], *guests, *self.evaluations][0]
 
+    @property
+    def names(self) -> list[str]:
+        """Benchmarks: the subject's, then what others judged besides."""
+        return list(dict.fromkeys(name for each in (self.subject, *self.evaluations) for name in each.metrics))
 
-def load_sources(
-    matrix: MatrixParams,
-    *,
-    evaluation: Path,
-    curves: Path,
-    statistics: Path,
-    embedded_folder: Path,
-    benchmarks_folder: Path | None,
-    benchmarks: Sequence[str],
-) -> Sources:
-    """Load what ``matrix`` names; older files of other judges and formats are left alone.
+    @property
+    def mode(self) -> str:
+        """How the items were judged (docs/judging.md)."""
+        return next(iter(self.subject.metrics.values()))["mode"]  # type: ignore[no-any-return]
 
-    Args:
-        matrix: the judges, references and formats.
-        evaluation: a folder a judge.
-        curves: a file a format.
-        statistics: of the training sets.
-        embedded_folder: of the embedded benchmarks.
-        benchmarks_folder: of the published ones.
-        benchmarks: what was judged, as params.yaml names it: names, and files of benchmarks of one's own.
+    def list_judging(self, benchmark: str) -> list[Evaluation]:
+        """List who judged a benchmark."""
+        return [each for each in self.evaluations if benchmark in each.metrics]
 
-    Raises:
-        InputError: a file is missing or broken, or the judges judged different benchmarks.
-    """
-    evaluations = [
-        _load_evaluation(evaluation / name, name) for name in (*matrix.judges, *matrix.guests, *matrix.references)
-    ]
-    names = list(evaluations[0].metrics)
-    loaded = [load_benchmark(each, embedded_folder, benchmarks_folder) for each in benchmarks]
-    for other in evaluations:
-        if set(other.metrics) != set(names):
-            raise InputError(
-                f"{evaluations[0].judge} and {other.judge} judged different benchmarks.",
-                "evaluate both again with 'dvc repro'.",
-            )
-    return Sources(
-        evaluations=tuple(evaluations),
-        benchmarks={each.name: each for each in loaded if each.name in names},
-        curves={kind: load_json_rows(curves / f"{kind}.jsonl") for kind in (*matrix.warm_ups, *matrix.formats)},
-        statistics=load_json(statistics),
-    )
+    def find_entry(self, benchmark: str) -> dict[str, Any]:
+        """Return the subject's metrics of a benchmark, or of the first that judged it: the items are the same."""
+        return self.find_leader(benchmark).metrics[benchmark]
 
-
-def _load_evaluation(folder: Path, name: str) -> Evaluation:
-    document, verdicts = load_evaluation(folder)
-    found = document["benchmarks"]
-    order = verdicts["benchmark"].unique(maintain_order=True).to_list()
-    template = document.get("template")
-    return Evaluation(
-        judge=name,
-        metrics={benchmark: found[benchmark] for benchmark in order},
-        verdicts=verdicts,
-        judged=select_main(build_judged_items(verdicts)),
-        template=template["name"] if template else None,
-    )
+    def find_leader(self, benchmark: str) -> Evaluation:
+        """Return the subject, or where it did not judge the benchmark the first that did."""
+        return self.subject if benchmark in self.subject.metrics else self.list_judging(benchmark)[0]

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 
 from judgeforge.report.comparison import Check
+from judgeforge.report.numbers import format_difference, format_share
+from judgeforge.verdicts import Origin
 
 BENCHMARK_TITLES: Mapping[str, str] = {
     "embedded_direct": "Embedded, direct",
@@ -30,70 +32,47 @@ JUDGE_NOTES: Mapping[str, str] = {
     "longer": "knows only lengths: longer is better",
 }
 
-GUEST_NOTE = "not trained here"
+GUEST_NOTES: Mapping[Origin, str] = {
+    "model": "not trained here",
+    "endpoint": "asked at an endpoint",
+    "recorded": "recorded elsewhere, scored here",
+    "reference": "a trivial judge",
+}
+
+ORIGINS: Mapping[Origin, str] = {
+    "model": "measured here",
+    "endpoint": "measured here",
+    "recorded": "recorded elsewhere, scored here",
+    "reference": "measured here",
+}
+PUBLISHED = "published, not measured here"
 
 MEASURE_TITLES: Mapping[str, str] = {
     "pearson": "Pearson correlation",
     "spearman": "Spearman correlation",
     "kendall": "Kendall τ‑b",
-    "mae": "Mean error (points)",
+    "mae": "Mean error (scores)",
     "exact_agreement": "Exact agreement",
+    "quadratic_kappa": "Quadratic κ",
     "pearson_parsed": "Pearson, parsed only",
     "accuracy": "Accuracy",
-    "accuracy_parsed": "Accuracy, parsed only",
     "accuracy_both_orders": "Right in both orders",
     "accuracy_with_ties": "Accuracy with ties",
-    "swap_consistency": "Same in both orders",
-    "position_bias": "Leaning to the first",
-    "length_bias": "Leaning to the longer",
-    "quadratic_kappa": "Quadratic κ",
+    "accuracy_parsed": "Accuracy, parsed only",
     "cohen_kappa": "Cohen’s κ",
-    "format_gap": "Gap of formats",
+    "swap_consistency": "Same in both orders",
+    "position_bias": "Leaning to the first (points)",
+    "length_bias": "Leaning to the longer (points)",
+    "direct_for_pairwise_accuracy": "Accuracy by direct grades",
+    "direct_for_pairwise_accuracy_with_ties": "The same, with ties",
+    "format_gap": "Gap of formats (points)",
     "run_alpha": "Krippendorff’s α of runs",
+    "transitivity": "Fits a ranking",
+    "transitivity_tied": "Ranking: all ties",
+    "paper_transitivity": "“Transitivity” as the paper counts it",
 }
 
-_SHARES = {
-    "accuracy",
-    "accuracy_parsed",
-    "exact_agreement",
-    "accuracy_both_orders",
-    "accuracy_with_ties",
-    "swap_consistency",
-    "format_gap",
-}
 _MOSTLY = 0.5
-
-
-def format_figure(value: float | None, measure: str) -> str:
-    """Write a measure: shares in percent, the rest with two decimals; a dash for an undefined one."""
-    if value is None:
-        return "–"
-    text = f"{100 * value:z.1f}%" if measure in _SHARES else f"{value:z.2f}"
-    return text.replace("-", "−")
-
-
-def format_interval(figure: Mapping[str, float | None], measure: str) -> str:
-    """Write the ends of an interval, the unit once; nothing where there is none."""
-    if figure["low"] is None or figure["high"] is None:
-        return ""
-    low, high = (format_figure(figure[end], measure) for end in ("low", "high"))
-    return f"{low.removesuffix('%')} to {high}"
-
-
-def format_difference(value: float, measure: str) -> str:
-    """Write a difference with its sign; differences of shares in percentage points."""
-    text = f"{100 * value:+z.1f} points" if measure in _SHARES else f"{value:+z.2f}"
-    return text.replace("-", "−")
-
-
-def format_share(value: float | None) -> str:
-    """Write a share in whole percent, keeping a small one from looking like none, and nearly all from all."""
-    if value is None:
-        return "–"
-    if 0 < value < 0.005:
-        return "<1%"
-    return ">99%" if 0.995 <= value < 1 else f"{100 * value:.0f}%"
-
 
 BARRED = "†"
 """Stands behind the title of a benchmark of which too much was trained on."""

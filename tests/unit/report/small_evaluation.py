@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from judgeforge.benchmarks import BenchmarkItem
-from judgeforge.evaluate.metrics import compute_metrics
+from judgeforge.benchmarks import BenchmarkItem, load_benchmark
 from judgeforge.files import hash_file, write_json, write_json_lines
 from judgeforge.grading.records import DirectItem, PairwiseItem, Rubric
 from judgeforge.params import MatrixParams
-from judgeforge.report.sources import Sources, load_sources
+from judgeforge.report.loading import load_sources
+from judgeforge.report.sources import Sources
+from judgeforge.statistics.metrics import compute_metrics
 from judgeforge.verdicts import METRICS_FILE, VERDICTS_FILE, VerdictRow, load_verdicts, write_verdicts
 
 RUBRIC = Rubric(criteria="Is it right?", levels=("no", "hardly", "partly", "mostly", "yes"))
@@ -121,12 +122,12 @@ def write_inputs(root: Path, contaminated: frozenset[str] = frozenset()) -> None
 
 
 def load(root: Path, matrix: MatrixParams = MATRIX) -> Sources:
+    names = ("embedded_direct", "embedded_pairwise")
     return load_sources(
-        matrix,
+        (*matrix.judges, *matrix.guests, *matrix.references),
+        (*matrix.warm_ups, *matrix.formats),
         evaluation=root / "evaluation",
         curves=root / "curves",
         statistics=root / "statistics.json",
-        embedded_folder=root / "benchmarks",
-        benchmarks_folder=None,
-        benchmarks=("embedded_direct", "embedded_pairwise"),
+        benchmarks={name: load_benchmark(name, root / "benchmarks", None) for name in names},
     )

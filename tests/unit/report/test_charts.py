@@ -3,6 +3,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from judgeforge.report.charts import Axis, build_curve, build_dots, build_heatmap, build_measure_axis
+from judgeforge.report.figures import Figure
 
 
 def test_places_are_percent_of_the_axis_and_stay_on_it() -> None:
@@ -12,15 +13,15 @@ def test_places_are_percent_of_the_axis_and_stay_on_it() -> None:
 
 
 def test_the_correlation_axis_widens_for_a_judge_that_is_worse_than_chance() -> None:
-    assert build_measure_axis("direct", [{"value": 0.5, "low": 0.4, "high": 0.6}]).low == -0.2
-    assert build_measure_axis("direct", [{"value": -0.3, "low": -0.45, "high": 0.1}]).low == pytest.approx(-0.6)
+    assert build_measure_axis("direct", [Figure(0.5, 0.4, 0.6)]).low == -0.2
+    assert build_measure_axis("direct", [Figure(-0.3, -0.45, 0.1)]).low == pytest.approx(-0.6)
 
 
 def test_an_undefined_figure_has_no_dot() -> None:
-    undefined = {"value": None, "low": None, "high": None}
-    plot = build_dots("pairwise", {"base": undefined, "merged": {"value": 0.75, "low": 0.5, "high": 1.0}})
+    undefined = Figure(None, state="undefined")
+    plot = build_dots("pairwise", {"base": undefined, "merged": Figure(0.75, 0.5, 1.0)})
     assert plot["chance"] == 50
-    assert plot["rows"][0] == {"judge": "base", "text": "–", "value": None, "low": None, "high": None}
+    assert plot["rows"][0] == {"judge": "base", "text": "undefined", "value": None, "low": None, "high": None}
     assert plot["rows"][1] == {"judge": "merged", "text": "75.0%", "value": 75, "low": 50, "high": 100}
 
 

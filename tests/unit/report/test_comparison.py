@@ -3,14 +3,11 @@ from dataclasses import replace
 import pytest
 
 from judgeforge.report.comparison import Check, build_metrics, check_subject, compute_differences
+from judgeforge.report.numbers import format_difference, format_figure, format_interval, format_share
 from judgeforge.report.words import (
     build_headline,
     describe_check,
     describe_silence,
-    format_difference,
-    format_figure,
-    format_interval,
-    format_share,
 )
 
 ABOVE = {"value": 0.3, "low": 0.2, "high": 0.4}
