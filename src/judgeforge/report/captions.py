@@ -29,13 +29,13 @@ def describe_basis(sources: Sources, benchmarks: Sequence[str]) -> str:
     """
     entries = {name: sources.find_entry(name) for name in benchmarks}
     lost = [
-        f"{entry['contaminated']:,} of {title_benchmark(sources, name)}"
+        f"{title_benchmark(sources, name)} {entry['contaminated']:,}"
         for name, entry in entries.items()
         if entry["contaminated"]
     ]
-    parts = [f"Mode: {sources.mode}."]
+    parts = [f"Mode {sources.mode}."]
     if lost:
-        parts.append(f"Items left out because they were trained on: {', '.join(lost)}.")
+        parts.append(f"Items left out because they were trained on: {'; '.join(lost)}.")
     if any(is_barred(sources, name) for name in benchmarks):
         parts.append(BARRED_NOTE)
     return " ".join(parts)

@@ -12,6 +12,7 @@ from judgeforge.statistics import CHANCE, MAIN_MEASURE
 
 _SMALLEST = 1e-300
 _TICKS_ABOUT = 5
+_MOST_TICKS = 7
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,12 @@ def lay_out(
         ends = {"value": figure.value, "low": figure.low, "high": figure.high}
         places = {key: None if end is None else axis.place(end) for key, end in ends.items()}
         rows.append({"judge": name, "text": texts[name], **places})
-    ticks = [{"place": axis.place(tick), "text": write_tick(tick)} for tick in axis.ticks]
+    # Where ticks are many, every other one is written, lest they run into one another.
+    every = 2 if len(axis.ticks) > _MOST_TICKS else 1
+    ticks = [
+        {"place": axis.place(tick), "text": "" if round(tick / axis.step) % every else write_tick(tick)}
+        for tick in axis.ticks
+    ]
     longest = max(map(len, figures), default=0)
     return {"rows": rows, "ticks": ticks, "chance": axis.place(middle), "longest": longest}
 

@@ -38,6 +38,7 @@ class Figure:
         state: ``undefined``: the answers have no such figure; ``absent``: it was not measured.
         reason: why there is no value, in a few words.
         basis: what it rests on, where that is not the benchmark's items.
+        rounded: it is known with one digit less than published tables have.
     """
 
     value: float | None
@@ -46,6 +47,7 @@ class Figure:
     state: State = "measured"
     reason: str = ""
     basis: str = ""
+    rounded: bool = False
 
 
 def find_figure(evaluation: Evaluation, benchmark: str, measure: str) -> Figure:

@@ -36,11 +36,11 @@ def write_markdown(sources: Sources) -> str:
     parts = ["# Judges side by side", "", describe_basis(sources, sources.names), ""]
     parts += [*_tabulate(["judge", "answers", *head], rows), "", _FOOTNOTE, "", *_list_benchmarks(sources), ""]
     for table in build_published_tables(sources):
-        columns = [f"{name_column(*column)}: {MEASURE_TITLES[column[1]]}" for column in table["columns"]]
+        columns = [f"{name_column(sources, *column)}: {MEASURE_TITLES[column[1]]}" for column in table["columns"]]
         rows = [[row["name"], *_format(row["figures"], table["columns"]), row["origin"]] for row in table["rows"]]
         parts += [f"## {table['title']}, beside published figures", ""]
         basis = describe_basis(sources, table["benchmarks"])
-        parts += [f"Of ours: {basis} Published: {table['sources']}.", ""]
+        parts += [f"Rows measured here: {basis[0].lower()}{basis[1:]} Published: {table['sources']}.", ""]
         parts += [*_tabulate(["", *columns, "source"], rows), "", *([table["note"], ""] if table["note"] else [])]
     return "\n".join(parts)
 

@@ -55,7 +55,7 @@ def format_cell(figure: Any, measure: str, exact: bool = False) -> str:
     """Write a ``Figure``: "undefined" is told apart from what was not measured, a dash."""
     if figure.value is None:
         return UNDEFINED if figure.state == "undefined" else ABSENT
-    return format_figure(figure.value, measure, exact)
+    return format_figure(figure.value, measure, exact and not figure.rounded)
 
 
 def format_difference(value: float, measure: str) -> str:

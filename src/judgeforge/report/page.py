@@ -86,7 +86,8 @@ def _describe_published(sources: Sources) -> list[dict[str, Any]]:
     tables = []
     for table in build_published_tables(sources):
         heads = [
-            {"over": name_column(benchmark, measure), "measure": measure} for benchmark, measure in table["columns"]
+            {"over": name_column(sources, benchmark, measure), "measure": measure}
+            for benchmark, measure in table["columns"]
         ]
         tables.append(table | {"heads": heads, "basis": describe_basis(sources, table["benchmarks"])})
     return tables

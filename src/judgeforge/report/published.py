@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from judgeforge.report.captions import describe_merge, describe_origin
+from judgeforge.report.captions import describe_merge, describe_origin, title_benchmark
 from judgeforge.report.figures import Figure, find_figure
 from judgeforge.report.sources import Evaluation, Sources
-from judgeforge.report.words import PUBLISHED, name_benchmark
+from judgeforge.report.words import PUBLISHED
 
 Name = Literal["direct", "pairwise", "formats", "consistency", "merging", "training"]
 Column = tuple[str, str]
@@ -91,6 +91,7 @@ class PublishedRow(BaseModel):
         source: the paper.
         place: the table in it.
         values: benchmark, or a name in ``TOGETHER``, to value; shares as shares.
+        rounded: they were published with one digit less than the others.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -101,6 +102,7 @@ class PublishedRow(BaseModel):
     source: str
     place: str
     values: dict[str, float]
+    rounded: bool = False
 
 
 def load_published() -> list[PublishedRow]:
@@ -139,10 +141,10 @@ def build_published_tables(sources: Sources) -> list[dict[str, Any]]:
     return tables
 
 
-def name_column(benchmark: str, measure: str) -> str:
-    """Name what a column's figures are from."""
+def name_column(sources: Sources, benchmark: str, measure: str) -> str:
+    """Name what a column's figures are from, with the mark of a barred benchmark."""
     if (benchmark, measure) not in TOGETHER:
-        return name_benchmark(benchmark)
+        return title_benchmark(sources, benchmark)
     return "Together" if benchmark == "whole" else "Average"
 
 
@@ -165,7 +167,7 @@ def _list_ours(sources: Sources, name: Name, columns: Sequence[Column]) -> list[
     rows = []
     for each in judges:
         figures = [_find_ours(each, column) for column in columns]
-        if any(figure.value is not None for figure in figures):
+        if any(figure.state != "absent" for figure in figures):
             shown = describe_merge(each) if name == "merging" else each.judge
             origin = describe_origin(each)
             rows.append({"name": shown, "judge": each.judge, "origin": origin, "published": False, "figures": figures})
@@ -197,7 +199,10 @@ def _list_theirs(
         kept = [values.get(column) for column in columns]
         if not any(each and (not needed or each[1].measure in needed) for each in kept):
             continue
-        figures = [Figure(each[0]) if each else Figure(None, state="absent", reason="not published") for each in kept]
+        figures = [
+            Figure(each[0], rounded=each[1].rounded) if each else Figure(None, state="absent", reason="not published")
+            for each in kept
+        ]
         places = {each[1].place for each in kept if each and each[1].place}
         used.setdefault(source, set()).update(places)
         found.append(

@@ -35,7 +35,7 @@ JUDGE_NOTES: Mapping[str, str] = {
 GUEST_NOTES: Mapping[Origin, str] = {
     "model": "not trained here",
     "endpoint": "asked at an endpoint",
-    "recorded": "recorded elsewhere, scored here",
+    "recorded": "",
     "reference": "a trivial judge",
 }
 

@@ -29,7 +29,7 @@ def test_the_figures_beside_the_page_are_those_of_the_metrics(sources) -> None:
     assert "published" not in table["origin"], "no embedded benchmark has published figures"
     text = write_markdown(sources)
     assert "| judge | answers | Embedded, direct: Pearson" in text
-    assert "Mode: clean." in text and "published" not in text
+    assert "Mode clean." in text and "published" not in text
 
 
 def test_the_csv_has_what_stands_outside_the_metrics_too(large, table) -> None:
@@ -64,7 +64,7 @@ def test_no_two_bars_of_the_plot_share_a_name(large) -> None:
 
 def test_markdown_names_mode_marks_and_sources(large) -> None:
     text = write_markdown(large)
-    assert "Mode: clean. Items left out because they were trained on: " in text
+    assert "Mode clean. Items left out because they were trained on: " in text
     assert "† So many of its items were trained on" in text
     assert "MT Bench †: Pearson" in text
     assert "one order only" in text
