@@ -27,6 +27,9 @@ def main(
         str | None, typer.Option(help="Names of evaluations, with commas, in place of those of params.yaml.")
     ] = None,
     out: Annotated[Path, typer.Option(help="With --judges, the folder of what is written.")] = _CHOSEN,
+    benchmark: Annotated[
+        list[str] | None, typer.Option(help="With --judges, a benchmark to show examples of, by name or YAML file.")
+    ] = None,
     evaluation: Annotated[Path, typer.Option(help="The folder of all evaluations.")] = Path("evaluation"),
     benchmarks: Annotated[Path, typer.Option(help="The folder of the embedded benchmarks.")] = Path("data/benchmarks"),
     curves: Annotated[Path, typer.Option(help="The folder of the training curves.")] = Path("curves"),
@@ -55,7 +58,7 @@ def main(
         evaluation=evaluation,
         curves=curves,
         statistics=statistics,
-        benchmarks=_load_texts(evaluate, benchmarks, strict=chosen is None),
+        benchmarks=_load_texts(evaluate, benchmark, benchmarks, strict=chosen is None and bool(matrix.judges)),
     )
     differences = compute_differences(sources)
     write_json(metrics, build_metrics(sources, differences))
@@ -67,7 +70,9 @@ def main(
     say(f"The report is at {page}, its figures beside it as CSV and Markdown.")
 
 
-def _load_texts(evaluate: EvaluateParams, embedded: Path, *, strict: bool) -> dict[str, Benchmark]:
+def _load_texts(
+    evaluate: EvaluateParams, named: list[str] | None, embedded: Path, *, strict: bool
+) -> dict[str, Benchmark]:
     """Load the benchmarks for examples and notes; without ``strict`` one that is not at hand is passed over, and said.
 
     Raises:
@@ -75,7 +80,7 @@ def _load_texts(evaluate: EvaluateParams, embedded: Path, *, strict: bool) -> di
     """
     folder = None if evaluate.benchmarks_folder is None else Path(evaluate.benchmarks_folder)
     found = {}
-    for name in evaluate.benchmarks:
+    for name in named or evaluate.benchmarks:
         try:
             benchmark = load_benchmark(name, embedded, folder)
         except InputError as error:

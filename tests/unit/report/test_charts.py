@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from judgeforge.report.charts import Axis, build_curve, build_dots, build_heatmap, build_measure_axis
+from judgeforge.report.charts import Axis, build_curve, build_dots, build_forest, build_heatmap, build_measure_axis
 from judgeforge.report.figures import Figure
+from judgeforge.report.reliability import build_reliability
 
 
 def test_places_are_percent_of_the_axis_and_stay_on_it() -> None:
@@ -54,3 +57,32 @@ def test_heatmap_shades_by_row_and_frames_exact_agreement() -> None:
     assert [[cell["exact"] for cell in row].index(True) for row in rows] == [0, 1, 2, 3, 4]
     assert not any(cell["share"] for cell in rows[1])
     assert rows[4][5] == {"count": 2, "share": 0.5, "exact": False}
+
+
+def test_the_forest_is_even_about_zero_and_holds_every_interval() -> None:
+    wide = Figure(0.3, -0.1, 0.62)
+    plot = build_forest("pairwise", {"base": wide, "longer": Figure(None, state="undefined")})
+    assert plot["chance"] == 50
+    row, undefined = plot["rows"]
+    assert 0 < row["low"] < 50 < row["value"] < row["high"] < 100
+    assert row["text"] == "+30.0" and undefined["text"] == "undefined"
+    assert plot["ticks"][0]["text"] == "−80" and plot["ticks"][-1]["text"] == "+80"
+
+
+def test_where_ticks_are_many_every_other_one_is_written() -> None:
+    plot = build_dots("direct", {"base": Figure(-0.3, -0.45, 0.1)})
+    texts = [tick["text"] for tick in plot["ticks"]]
+    assert "0" in texts and "" in texts and "0.8" in texts and "0.2" not in texts
+
+
+def test_reliability_has_a_row_a_benchmark_and_marks_of_its_own(large) -> None:
+    plot = build_reliability(large, large.subject)
+    kinds = {row["title"]: [mark["kind"] for mark in row["marks"]] for row in plot["rows"]}
+    assert kinds["Vicuna Bench"] == ["runs", "graders"]
+    assert kinds["HHH Alignment"][:2] == ["orders", "runs"]
+    assert len(kinds) == len(large.names)
+
+
+def test_nothing_is_drawn_of_a_judge_whose_steadiness_is_unknown(sources) -> None:
+    alone = replace(sources.subject, metrics={"embedded_direct": sources.subject.metrics["embedded_direct"]})
+    assert build_reliability(replace(sources, evaluations=(alone,)), alone) is None
