@@ -92,4 +92,4 @@ def _guess_origin(name: str, document: dict[str, Any]) -> Origin:
     """Guess what evaluations of before ``origin`` was written leave open."""
     if name in REFERENCES:
         return "reference"
-    return "model" if document.get("fingerprint") else "recorded"
+    return "model" if name in OURS or document.get("fingerprint") else "recorded"

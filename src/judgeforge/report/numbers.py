@@ -38,6 +38,7 @@ def format_figure(value: float | None, measure: str, exact: bool = False) -> str
         text = f"{100 * value:z.{digits}f}%"
     elif measure in POINTS:
         text = f"{100 * value:+z.{digits}f}"
+        text = text if float(text) else text.removeprefix("+")
     else:
         text = f"{value:z.{digits + 1}f}"
     return text.replace("-", "−")

@@ -103,6 +103,8 @@ def test_a_mostly_silent_base_is_warned_of() -> None:
 def test_numbers_keep_their_sign_and_never_round_to_a_false_none_or_all() -> None:
     assert [format_figure(value, "pearson") for value in (None, 0.714, -0.001, -0.5)] == ["–", "0.71", "0.00", "−0.50"]
     assert format_figure(0.8333, "accuracy") == "83.3%"
+    assert [format_figure(value, "format_gap") for value in (0.0754, -0.0001, -0.02)] == ["+7.5", "0.0", "−2.0"]
+    assert (format_figure(0.666, "pearson", True), format_figure(0.7466, "accuracy", True)) == ("0.666", "74.66%")
     assert (format_difference(-0.021, "accuracy"), format_difference(0.5, "pearson")) == ("−2.1 points", "+0.50")
     assert [format_share(share) for share in (None, 0, 0.001, 0.5, 0.999, 1)] == [
         "–",

@@ -162,3 +162,10 @@ def test_mode_and_barred_benchmarks_stand_in_every_table(large) -> None:
 
 def test_names_of_guests_are_long_enough_to_break_a_page() -> None:
     assert {len(name) for name in GUESTS} == {44}
+
+
+def test_evaluations_of_before_origins_were_written_are_guessed(guests: Path) -> None:
+    path = guests / "evaluation" / "theirs" / METRICS_FILE
+    write_json(path, {name: value for name, value in load_json(path).items() if name != "origin"})
+    found = {each.judge: each.origin for each in load_guests(guests, "theirs", "base", "longer").evaluations}
+    assert found == {"base": "model", "theirs": "recorded", "longer": "reference"}
