@@ -105,7 +105,7 @@ def compare_judges(first: Path, second: Path, measures: Sequence[str]) -> list[C
 def _share_same(first: pl.DataFrame, second: pl.DataFrame) -> float:
     question = ["method", "order", "sample", "item_id"]
     both = first.join(second, on=question, suffix="_other")
-    equal = pl.col("score").eq_missing("score_other") & pl.col("choice").eq_missing("choice_other")
+    equal = pl.col("score").eq_missing(pl.col("score_other")) & pl.col("choice").eq_missing(pl.col("choice_other"))
     return float(both.select(equal.mean()).item())
 
 
