@@ -26,10 +26,9 @@ def render_prompt(item: DirectItem | PairwiseItem, template: JudgeTemplate) -> l
     """Render what the judge is asked: a system and a user message."""
     fields = {"instruction": item.instruction, "criteria": item.rubric.criteria}
     fields |= {f"level_{score}": level for score, level in enumerate(item.rubric.levels, start=1)}
-    fields["reference_clause"] = template.reference_clause if item.reference else ""
-    fields["reference_section"] = (
-        fill(template.reference_section, {"reference": item.reference}) if item.reference else ""
-    )
+    clause, section = template.select_reference(item.format)
+    fields["reference_clause"] = clause if item.reference else ""
+    fields["reference_section"] = fill(section, {"reference": item.reference}) if item.reference else ""
     if isinstance(item, DirectItem):
         text = fill(template.direct, fields | {"response": item.response})
     else:

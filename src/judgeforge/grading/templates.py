@@ -11,13 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from judgeforge.errors import InputError
 from judgeforge.files import load_json, write_json
+from judgeforge.grading.records import Format
 
 TEMPLATE_FILE = "judge_template.json"
 """The name under which a template stands beside a judge's weights."""
 
 _LEVELS = {f"level_{score}" for score in range(1, 6)}
 _SHARED = {"instruction", "criteria", "reference_clause", "reference_section"} | _LEVELS
-_FIELD = re.compile(r"\{(\w+)\}")
+FIELD = re.compile(r"\{(\w+)\}")
+"""A placeholder."""
 
 
 class JudgeTemplate(BaseModel):
@@ -31,6 +33,8 @@ class JudgeTemplate(BaseModel):
         pairwise: user message of pairwise ranking.
         reference_clause: put into the task description where there is a reference answer.
         reference_section: the section that shows it; both are left out where there is none.
+        pairwise_reference_clause: of pairwise ranking, where it differs; None: the same.
+        pairwise_reference_section: likewise.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +46,8 @@ class JudgeTemplate(BaseModel):
     pairwise: str
     reference_clause: str
     reference_section: str
+    pairwise_reference_clause: str | None = None
+    pairwise_reference_section: str | None = None
 
     @model_validator(mode="after")
     def _has_every_field(self) -> "JudgeTemplate":
@@ -49,21 +55,37 @@ class JudgeTemplate(BaseModel):
             "direct": _SHARED | {"response"},
             "pairwise": _SHARED | {"response_a", "response_b"},
             "reference_section": {"reference"},
+            "pairwise_reference_section": {"reference"},
         }
         for part, fields in expected.items():
-            found = set(_FIELD.findall(getattr(self, part)))
+            text = getattr(self, part)
+            found = fields if text is None else set(FIELD.findall(text))
             if found != fields:
                 raise ValueError(f"{part}: placeholders differ: {sorted(found ^ fields)}")
         return self
 
+    def select_reference(self, format: Format) -> tuple[str, str]:
+        """Return the reference clause and the reference section of ``format``."""
+        clause, section = self.pairwise_reference_clause, self.pairwise_reference_section
+        if format == "direct":
+            clause = section = None
+        return (
+            self.reference_clause if clause is None else clause,
+            self.reference_section if section is None else section,
+        )
+
+    def dump(self) -> dict[str, str]:
+        """Return what is stored: a part that a template does not have is left out, so that older digests hold."""
+        return self.model_dump(exclude_none=True)
+
     def compute_digest(self) -> str:
         """Return the SHA-256 of the template's content: equal digests mean equal prompts."""
-        return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.dump(), sort_keys=True).encode()).hexdigest()
 
 
 def fill(text: str, fields: dict[str, str]) -> str:
     """Replace every ``{field}`` of ``text`` in one pass, so that braces inside a value are left alone."""
-    return _FIELD.sub(lambda match: fields[match.group(1)], text)
+    return FIELD.sub(lambda match: fields[match.group(1)], text)
 
 
 def load_template(source: str | Path) -> JudgeTemplate:
@@ -98,4 +120,4 @@ def shipped_templates() -> list[Path]:
 
 def write_template(template: JudgeTemplate, folder: Path) -> None:
     """Write ``template`` beside a judge's weights in ``folder``."""
-    write_json(folder / TEMPLATE_FILE, template.model_dump())
+    write_json(folder / TEMPLATE_FILE, template.dump())
