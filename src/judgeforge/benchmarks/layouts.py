@@ -13,7 +13,7 @@ from typing import Any
 
 from judgeforge.benchmarks.records import BenchmarkItem, Gold
 from judgeforge.errors import InputError
-from judgeforge.grading.records import SCORES, DirectItem, PairwiseItem, Rubric
+from judgeforge.grading.records import FIVE_POINTS, DirectItem, PairwiseItem, Rubric, Scale
 
 Rows = Sequence[Mapping[str, Any]]
 _INVISIBLE = "\u200b\ufeff"
@@ -115,7 +115,9 @@ def choose_first(ids: Iterable[str]) -> set[str]:
     return set(ordered[: len(ordered) // 2])
 
 
-def read_scores(source: Source, row: Mapping[str, Any], number: int, field: str) -> tuple[float, ...]:
+def read_scores(
+    source: Source, row: Mapping[str, Any], number: int, field: str, scale: Scale = FIVE_POINTS
+) -> tuple[float, ...]:
     """Read one score or a list of the graders' scores.
 
     Raises:
@@ -131,8 +133,8 @@ def read_scores(source: Source, row: Mapping[str, Any], number: int, field: str)
             value = float(score)
         except (TypeError, ValueError):
             raise source.fault(number, f"has the score {score!r}, which is no number") from None
-        if math.isnan(value) or not SCORES[0] <= value <= SCORES[-1]:
-            raise source.fault(number, f"has the score {score}, which is not from {SCORES[0]} to {SCORES[-1]}")
+        if math.isnan(value) or not scale.lowest <= value <= scale.highest:
+            raise source.fault(number, f"has the score {score}, which is not from {scale.describe()}")
         numbers.append(value)
     return tuple(numbers)
 
@@ -148,7 +150,7 @@ def read_rubric(source: Source, row: Mapping[str, Any], number: int) -> Rubric:
         try:
             return Rubric.model_validate(own)
         except ValueError:
-            raise source.fault(number, "has a rubric without criteria and five levels") from None
+            raise source.fault(number, "has a rubric without criteria and two or more levels") from None
     if source.rubric is None:
         raise source.fault(number, "has no rubric, and the benchmark names none")
     return source.rubric
@@ -161,7 +163,8 @@ def build_plain_direct(rows: Rows, source: Source) -> tuple[list[BenchmarkItem],
     """
     items = []
     for number, row in enumerate(rows, start=1):
-        scores = read_scores(source, row, number, "gold")
+        rubric = read_rubric(source, row, number)
+        scores = read_scores(source, row, number, "gold", rubric.scale)
         instruction = str(source.read(row, number, "instruction"))
         item = DirectItem(
             item_id=str(source.find(row, "item_id", f"{source.name}-{number}")),
@@ -169,7 +172,7 @@ def build_plain_direct(rows: Rows, source: Source) -> tuple[list[BenchmarkItem],
             instruction=instruction,
             response=strip_response(str(source.read(row, number, "response"))),
             reference=source.find(row, "reference"),
-            rubric=read_rubric(source, row, number),
+            rubric=rubric,
         )
         group = str(source.find(row, "group", ""))
         items.append(BenchmarkItem(item=item, gold=fmean(scores), graders=scores, group=group))

@@ -84,7 +84,7 @@ def test_pairs_with_nothing_to_compare_are_left_out_and_counted(tmp_path: Path) 
         ([pair(gold=None)], {}, "Row 1 of .* has no 'gold'"),
         ([pair(instruction=None)], {}, "has no 'instruction'"),
         ([pair()], {"rubric": None}, "Row 1 of .* has no rubric"),
-        ([pair(rubric={"criteria": "x"})], {}, "a rubric without criteria and five levels"),
+        ([pair(rubric={"criteria": "x"})], {}, "a rubric without criteria and two or more levels"),
         ([pair(instruction=" ")], {}, "instruction is bad"),
         ([pair(item_id="x"), pair(item_id="x")], {}, "two rows of one item_id"),
         ([], {}, "holds nothing to judge"),

@@ -59,6 +59,7 @@ def build_recovered_template(
     Raises:
         InputError: the parts close by different markers, or one shows its reference twice.
     """
+    other = other.pin_five_points()
     by_format = {part.format: part for part in parts}
     markers = {part.result_marker for part in parts}
     if len(by_format) < 2:
@@ -68,30 +69,31 @@ def build_recovered_template(
             f"The two formats of the template {name} close by different markers: {', '.join(sorted(markers))}.",
             "recover both from collections of one marker, or complete the one by a template with the same marker.",
         )
-    texts, clauses, sections = {}, {}, {}
-    for format in ("direct", "pairwise"):
-        clause, section = other.select_reference(format)
-        if part := by_format.get(format):
-            texts[format], clause = part.parts.text, part.parts.reference_clause
-            section = section if part.parts.reference_section is None else part.parts.reference_section
-        else:
-            texts[format] = other.direct if format == "direct" else other.pairwise
-        clauses[format], sections[format] = clause, section
-    same_clause, same_section = (len(set(texts.values())) == 1 for texts in (clauses, sections))
+    direct, clause, section = _choose_words("direct", by_format.get("direct"), other)
+    pairwise, pairwise_clause, pairwise_section = _choose_words("pairwise", by_format.get("pairwise"), other)
     try:
         template = JudgeTemplate(
             name=name,
             system=system,
             result_marker=markers.pop(),
-            direct=texts["direct"],
-            pairwise=texts["pairwise"],
-            reference_clause=clauses["direct"],
-            reference_section=sections["direct"],
-            pairwise_reference_clause=None if same_clause else clauses["pairwise"],
-            pairwise_reference_section=None if same_section else sections["pairwise"],
+            direct=direct,
+            pairwise=pairwise,
+            reference_clause=clause,
+            reference_section=section,
+            pairwise_reference_clause=None if pairwise_clause == clause else pairwise_clause,
+            pairwise_reference_section=None if pairwise_section == section else pairwise_section,
         )
     except ValidationError as error:
         raise InputError(
             f"The recovered template {name} cannot be written down: {error.errors()[0]['msg']}.", "name a template."
         ) from error
     return template.model_copy(update={"name": f"{name}-{template.compute_digest()[:_DIGITS]}"})
+
+
+def _choose_words(format: Format, part: RecoveredPart | None, other: JudgeTemplate) -> tuple[str, str, str]:
+    """Return user message, reference clause and reference section of ``format``."""
+    clause, section = other.select_reference(format)
+    if part is None:
+        return other.direct if format == "direct" else other.pairwise, clause, section
+    found = part.parts
+    return found.text, found.reference_clause, found.reference_section or section

@@ -40,6 +40,7 @@ def verify_template(rows: pl.DataFrame, template: JudgeTemplate, format: Format)
             f"The judge template {template.name} closes as JSON, and upstream's rows do not.",
             "verify rows against the template recovered from them.",
         )
+    template = template.pin_five_points()
     fields = select_fields(rows, format)
     clause, section = template.select_reference(format)
     prompt = build_text(template.direct if format == "direct" else template.pairwise, clause, section)
