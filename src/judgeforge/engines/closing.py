@@ -4,15 +4,17 @@ The probability of a verdict is that of its tokens (``4`` and `` 4``) at the pla
 over all verdicts of the format: what the model spends on other tokens there is left out.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
 from judgeforge.engines.decoding import Row
-from judgeforge.engines.protocol import Generation
+from judgeforge.engines.protocol import Conversation, Generation
+from judgeforge.errors import InputError
 from judgeforge.grading.parsing import is_settled, parse_verdict
-from judgeforge.grading.records import VERDICTS, Format
+from judgeforge.grading.records import FIVE_POINTS, Format, Scale, list_verdicts
 
 _TAIL_TOKENS = 16
 """The marker and a verdict fit into so many tokens; only these are decoded at each step."""
@@ -29,12 +31,25 @@ class Closing:
         marker: the template's result marker.
         generation: how to decode.
         formats: of each row, by its index.
+        scales: likewise.
     """
 
-    def __init__(self, tokenizer: Any, marker: str, generation: Generation, formats: Callable[[int], Format]) -> None:
-        self._tokenizer, self._marker, self._generation, self._formats = tokenizer, marker, generation, formats
-        self._options = find_verdict_tokens(tokenizer)
+    def __init__(
+        self,
+        tokenizer: Any,
+        marker: str,
+        generation: Generation,
+        formats: Callable[[int], Format],
+        scales: Callable[[int], Scale] = lambda _: FIVE_POINTS,
+    ) -> None:
+        self._tokenizer, self._marker, self._generation = tokenizer, marker, generation
+        self._formats, self._scales = formats, scales
+        self._options = VerdictTokens(tokenizer)
         self._forced = tokenizer(f" {marker}", add_special_tokens=False)["input_ids"]
+
+    def check(self, conversations: Sequence[Conversation]) -> None:
+        """Make sure that the verdicts on ``conversations`` can be closed as asked; see ``VerdictTokens.check``."""
+        self._options.check(conversations, self._generation)
 
     def watch(self, rows: Sequence[Row]) -> None:
         """Mark rows as done: at the end of the turn, at the limit, and once their verdict is settled."""
@@ -48,7 +63,7 @@ class Closing:
     def choose(self, row: Row, logits: torch.Tensor) -> torch.Tensor:
         """Note the verdicts' probabilities where one is due; under a constraint, leave nothing else to choose."""
         (tail,) = self._decode_tails([row])
-        options = self._options[self._formats(row.index)]
+        options = self._options.find(self._formats(row.index), self._scales(row.index))
         if not self._is_due(tail):
             return self._force_marker(row, logits) if self._generation.constrained else logits
         masses = {name: logits[tokens].logsumexp(0) for name, tokens in options.items()}
@@ -79,7 +94,7 @@ class Closing:
         return bool(found) and not closing.strip(_BETWEEN)
 
     def _parses(self, row: Row, tail: str) -> bool:
-        return parse_verdict(tail, self._formats(row.index), self._marker).parsed
+        return parse_verdict(tail, self._formats(row.index), self._marker, self._scales(row.index)).parsed
 
     def _decode_tails(self, rows: Sequence[Row]) -> list[str]:
         tails: list[str] = self._tokenizer.batch_decode(
@@ -88,12 +103,40 @@ class Closing:
         return tails
 
 
-def find_verdict_tokens(tokenizer: Any) -> dict[Format, dict[str, torch.Tensor]]:
-    """Find every token that says a verdict and nothing else: by format and verdict, numbers of tokens."""
-    texts = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
-    return {
-        format: {
-            name: torch.tensor([token for token, text in enumerate(texts) if text.strip(" ") == name]) for name in names
-        }
-        for format, names in VERDICTS.items()
-    }
+class VerdictTokens:
+    """Every token that says a verdict and nothing else.
+
+    Args:
+        tokenizer: the judge's.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        texts = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
+        self._tokens: dict[str, list[int]] = defaultdict(list)
+        for token, text in enumerate(texts):
+            self._tokens[text.strip(" ")].append(token)
+        self._found: dict[tuple[Format, Scale], dict[str, torch.Tensor]] = {}
+
+    def find(self, format: Format, scale: Scale) -> dict[str, torch.Tensor]:
+        """Return the numbers of the tokens of each verdict."""
+        if (format, scale) not in self._found:
+            names = list_verdicts(format, scale)
+            self._found[format, scale] = {name: torch.tensor(self._tokens.get(name, [])) for name in names}
+        return self._found[format, scale]
+
+    def check(self, conversations: Sequence[Conversation], generation: Generation) -> None:
+        """Make sure that each verdict is one token, where verdicts are chosen or weighed by their token.
+
+        Raises:
+            InputError: a score such as 10 is several.
+        """
+        if not (generation.expectation or generation.constrained):
+            return
+        for scale in sorted({each.scale for each in conversations if each.format == "direct"}):
+            split = [name for name in list_verdicts("direct", scale) if not self._tokens.get(name)]
+            if split:
+                raise InputError(
+                    f"Scores from {scale.describe()} cannot be weighed or constrained with this judge: "
+                    f"{', '.join(split)} is more than one token.",
+                    "set evaluate.expectation and evaluate.constrained to false, or use a scale of one digit.",
+                )

@@ -1,6 +1,6 @@
 """The engine on Hugging Face transformers: longest prompts first, and an early stop once a verdict is settled."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from judgeforge.engines.protocol import Completion, Conversation, Generation, ch
 from judgeforge.errors import InputError
 from judgeforge.files import load_json
 from judgeforge.grading.parsing import parse_verdict
-from judgeforge.grading.records import Format
 from judgeforge.grading.rendering import render_chat
 from judgeforge.grading.templates import JudgeTemplate
 
@@ -110,6 +109,7 @@ class TransformersEngine:
 
     def complete(self, conversations: Sequence[Conversation]) -> Iterator[tuple[int, Completion]]:
         """Yield (index, completion) as each is done, longest prompts first: what does not fit shows at once."""
+        decoder = self._build_decoder(conversations)
         prompts = [render_chat(self._tokenizer, list(each.messages)) for each in conversations]
         encoded = self._tokenizer(prompts, add_special_tokens=False)["input_ids"] if prompts else []
         limit = self._generation.max_prompt_tokens
@@ -119,12 +119,18 @@ class TransformersEngine:
         fitting = [index for index, prompt in enumerate(encoded) if len(prompt) <= limit]
         # Equal prompts stand together, so that one reading serves all their samples.
         fitting.sort(key=lambda index: (-len(encoded[index]), prompts[index], index))
-        decoder = self._build_decoder(lambda index: conversations[index].format)
         for row in decoder.decode([(index, encoded[index], conversations[index].sample) for index in fitting]):
-            yield row.index, self._read(row, conversations[row.index].format)
+            yield row.index, self._read(row, conversations[row.index])
 
-    def _build_decoder(self, formats: Callable[[int], Format]) -> Decoder:
-        closing = Closing(self._tokenizer, self._marker, self._generation, formats)
+    def _build_decoder(self, conversations: Sequence[Conversation]) -> Decoder:
+        closing = Closing(
+            self._tokenizer,
+            self._marker,
+            self._generation,
+            lambda index: conversations[index].format,
+            lambda index: conversations[index].scale,
+        )
+        closing.check(conversations)
         watched = self._generation.expectation or self._generation.constrained
         return Decoder(
             self._model,
@@ -136,11 +142,11 @@ class TransformersEngine:
             watch=closing.watch,
         )
 
-    def _read(self, row: Row, format: Format) -> Completion:
+    def _read(self, row: Row, conversation: Conversation) -> Completion:
         ended = row.output[-1] == self._tokenizer.eos_token_id
         kept = row.output[:-1] if ended else row.output
         text = self._tokenizer.decode(kept, skip_special_tokens=True)
-        parsed = parse_verdict(text, format, self._marker).parsed
+        parsed = parse_verdict(text, conversation.format, self._marker, conversation.scale).parsed
         return Completion(
             text=text,
             prompt_tokens=len(row.prompt),

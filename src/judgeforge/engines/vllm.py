@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from judgeforge.engines.closing import find_verdict_tokens
+from judgeforge.engines.closing import VerdictTokens
 from judgeforge.engines.probabilities import compute_shares
 from judgeforge.engines.protocol import Completion, Conversation, Generation, check_closing
 from judgeforge.engines.transformers import ADAPTER_FILE, find_base, load_judge_tokenizer
@@ -79,10 +79,7 @@ class VllmEngine:
         self._tokenizer = load_judge_tokenizer(model_folder)
         check_closing(generation, template.result_marker)
         self._marker, self._generation = template.result_marker, generation
-        self._verdict_tokens = {
-            format: {name: tokens.tolist() for name, tokens in options.items()}
-            for format, options in find_verdict_tokens(self._tokenizer).items()
-        }
+        self._verdict_tokens = VerdictTokens(self._tokenizer)
         self._vllm = _import_vllm(cpu_threads, machine.cpu_cache_gib)
         self._adapter = None
         options: dict[str, Any] = {}
@@ -124,6 +121,7 @@ class VllmEngine:
 
     def complete(self, conversations: Sequence[Conversation]) -> Iterator[tuple[int, Completion]]:
         """Yield (index, completion) as each is done; equal beginnings are asked side by side."""
+        self._verdict_tokens.check(conversations, self._generation)
         texts = [render_chat(self._tokenizer, list(each.messages)) for each in conversations]
         encoded = self._tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
         limit = self._generation.max_prompt_tokens
@@ -158,7 +156,7 @@ class VllmEngine:
         if generation.temperature > 0:
             text = f"{generation.seed}/{conversation.sample}/{request.prompt}"
             chosen["seed"] = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
-        verdicts = [each for tokens in self._verdict_tokens[conversation.format].values() for each in tokens]
+        verdicts = [token for tokens in self._list_tokens(conversation).values() for token in tokens]
         closing = request.before is not None
         if generation.expectation and (closing or not generation.constrained):
             chosen["logprob_token_ids"] = verdicts
@@ -170,6 +168,10 @@ class VllmEngine:
         else:
             chosen["max_tokens"] = generation.max_new_tokens
         return self._vllm.SamplingParams(**chosen)
+
+    def _list_tokens(self, conversation: Conversation) -> dict[str, list[int]]:
+        found = self._verdict_tokens.find(conversation.format, conversation.scale)
+        return {name: tokens.tolist() for name, tokens in found.items()}
 
     def _receive(
         self, asked: dict[str, _Asked], output: Any, conversations: Sequence[Conversation]
@@ -191,7 +193,7 @@ class VllmEngine:
 
     def _read(self, request: _Asked, answer: Any, conversation: Conversation) -> Completion:
         text = (request.before or "") + answer.text
-        parsed = parse_verdict(text, conversation.format, self._marker).parsed
+        parsed = parse_verdict(text, conversation.format, self._marker, conversation.scale).parsed
         ended = answer.finish_reason == "stop"
         probabilities = None
         if self._generation.expectation and parsed:
@@ -205,7 +207,7 @@ class VllmEngine:
         )
 
     def _find_probabilities(self, request: _Asked, answer: Any, conversation: Conversation) -> dict[str, float] | None:
-        options = self._verdict_tokens[conversation.format]
+        options = self._list_tokens(conversation)
         verdicts = {token for tokens in options.values() for token in tokens}
         text = request.before or ""
         for position, token in enumerate(answer.token_ids):

@@ -9,7 +9,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from judgeforge.grading.records import SCORES, Choice, Format, Verdict
+from judgeforge.grading.records import FIVE_POINTS, Choice, Format, Scale, Verdict
 
 _OPENING = r"[\s:*_(\[\"'`]*"
 _CLOSING = r"[\s*_)\]\"'`.!]*"
@@ -66,10 +66,10 @@ def _read_feedback(text: str, marker: str) -> str:
     return text.strip().removeprefix("Feedback:").strip()
 
 
-def _read_score(closing: _Closing) -> int | None:
-    if closing.scale is not None and closing.scale != str(SCORES[-1]):
+def _read_score(closing: _Closing, scale: Scale) -> int | None:
+    if closing.scale is not None and closing.scale != str(scale.highest):
         return None
-    return next((score for score in SCORES if closing.value == str(score)), None)
+    return next((score for score in scale.scores if closing.value == str(score)), None)
 
 
 def _read_choice(closing: _Closing) -> Choice | None:
@@ -78,13 +78,14 @@ def _read_choice(closing: _Closing) -> Choice | None:
     return {"A": "A", "B": "B"}.get(closing.value.upper())  # type: ignore[return-value]
 
 
-def parse_verdict(completion: str, format: Format, marker: str) -> Verdict:
+def parse_verdict(completion: str, format: Format, marker: str, scale: Scale = FIVE_POINTS) -> Verdict:
     """Split a completion into feedback and verdict.
 
     Args:
         completion: the judge's own text, without the prompt.
         format: which kind of verdict is expected.
         marker: the template's result marker; ``JSON_MARKER`` has JSON's own quotes and ends.
+        scale: of the item's rubric; a score that is not on it is none.
     """
     closing = _find_closing(completion, marker)
     text = completion if closing is None else completion[: closing.start]
@@ -92,7 +93,7 @@ def parse_verdict(completion: str, format: Format, marker: str) -> Verdict:
     if closing is None:
         return Verdict(feedback=feedback)
     if format == "direct":
-        return Verdict(feedback=feedback, score=_read_score(closing))
+        return Verdict(feedback=feedback, score=_read_score(closing, scale))
     return Verdict(feedback=feedback, choice=_read_choice(closing))
 
 

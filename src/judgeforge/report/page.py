@@ -4,7 +4,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from judgeforge.grading.records import Format
+from judgeforge.grading.records import FIVE_POINTS, Format, Scale
 from judgeforge.report.breakdown import build_breakdown
 from judgeforge.report.charts import build_bias, build_calibration, build_curve, build_dots, build_heatmap
 from judgeforge.report.comparison import Check, check_subject
@@ -84,6 +84,7 @@ def _describe_benchmark(sources: Sources, name: str, checks: list[Check]) -> dic
     metrics = {each.judge: each.metrics[name] for each in sources.evaluations}
     figures = {judge: found["metrics"][measure] for judge, found in metrics.items()}
     real = [figures[each.judge]["value"] for each in sources.evaluations if not each.is_reference]
+    scale = Scale(*entry.get("scale", FIVE_POINTS))
     prompts = len({each.item.prompt_id for each in sources.benchmarks[name].items})
     notes = list(sources.benchmarks[name].notes)
     judged_prompts = sources.subject.select(name)["prompt_id"].n_unique()
@@ -93,6 +94,7 @@ def _describe_benchmark(sources: Sources, name: str, checks: list[Check]) -> dic
         "name": name,
         "title": name_benchmark(name) + (f" {BARRED}" if entry["barred"] else ""),
         "format": kind,
+        "scale": scale,
         "measure": measure,
         "chance": CHANCE[kind],
         "metrics": metrics,
@@ -103,7 +105,7 @@ def _describe_benchmark(sources: Sources, name: str, checks: list[Check]) -> dic
         "heatmaps": {judge: build_heatmap(found["confusion"]) for judge, found in metrics.items()}
         if kind == "direct" and entry["items"]
         else {},
-        "calibration": {judge: build_calibration(found["confusion"]) for judge, found in metrics.items()}
+        "calibration": {judge: build_calibration(found["confusion"], scale.lowest) for judge, found in metrics.items()}
         if kind == "direct" and entry["items"]
         else {},
         "bias": build_bias({judge: found["metrics"]["position_bias"] for judge, found in metrics.items()})

@@ -1,8 +1,12 @@
+import re
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from jinja2 import Environment, PackageLoader
 
-from judgeforge.report.charts import Axis, build_curve, build_dots, build_heatmap, build_measure_axis
+from judgeforge.grading.records import Scale
+from judgeforge.report.charts import Axis, build_calibration, build_curve, build_dots, build_heatmap, build_measure_axis
 
 
 def test_places_are_percent_of_the_axis_and_stay_on_it() -> None:
@@ -53,3 +57,15 @@ def test_heatmap_shades_by_row_and_frames_exact_agreement() -> None:
     assert [[cell["exact"] for cell in row].index(True) for row in rows] == [0, 1, 2, 3, 4]
     assert not any(cell["share"] for cell in rows[1])
     assert rows[4][5] == {"count": 2, "share": 0.5, "exact": False}
+
+
+def test_maps_of_every_scale_have_a_row_a_score() -> None:
+    plots = Environment(loader=PackageLoader("judgeforge.report"), autoescape=True).get_template("plots.html.jinja")
+    confusion = [[1, 0, 1], [0, 3, 0]]
+    drawn = plots.module.heatmap(build_heatmap(confusion), 0, "x")
+    assert re.findall(r">(0|1|none)</text>", drawn)[-3:] == ["0", "1", "none"]
+    assert 'viewBox="0 0 134 96"' in drawn and drawn.count("<rect") == 6 + 2
+    worth = plots.module.calibration(build_calibration(confusion, 0), Scale(0, 1), "x")
+    # On the dashed line: given 0 are of gold 0, given 1 of gold 1.
+    assert re.findall(r'cx="(\d+)" cy="([\d.]+)"', worth) == [("38", "61.0"), ("72", "27.0")]
+    assert 'x1="38" y1="61" x2="72" y2="27"' in worth
