@@ -15,13 +15,15 @@ _OPENING = r"[\s:*_(\[\"'`]*"
 _CLOSING = r"[\s*_)\]\"'`.!]*"
 _LABEL = rf"(?:(?:score|response|answer){_OPENING})?"
 _VALUE = r"(?P<value>[+-]?\d+(?:[.,]\d+)?|[A-Za-z]|tie)"
+_JSON_VALUE = r"(?P<value>[+-]?\d+(?:\.\d+)?|[A-Za-z]|tie)"
 _SCALE = rf"(?:(?:/|out of)\s*(?P<scale>\d+){_CLOSING})?"
+_BEFORE = re.compile(rf"{_OPENING}{_LABEL}$", re.IGNORECASE)
 _VERDICT = re.compile(rf"{_OPENING}{_LABEL}{_VALUE}{_CLOSING}{_SCALE}$", re.IGNORECASE)
 """What the closing line holds if it is meant as a verdict, with or without a meaning in the format at hand."""
 
 JSON_MARKER = '"verdict":'
 """The marker of templates whose judges close as JSON: the last key of an object whose first is ``feedback``."""
-_JSON_VERDICT = re.compile(rf"{_OPENING}{_LABEL}{_VALUE}{_CLOSING}{_SCALE}(?P<end>[}},]?)", re.IGNORECASE)
+_JSON_VERDICT = re.compile(rf"{_OPENING}{_LABEL}{_JSON_VALUE}{_CLOSING}{_SCALE}(?P<end>[}},]?)", re.IGNORECASE)
 _JSON_FEEDBACK = re.compile(r'\s*\{\s*"feedback"\s*:\s*(?P<text>".*")\s*,\s*$', re.DOTALL)
 
 
@@ -104,3 +106,12 @@ def is_settled(completion: str, marker: str) -> bool:
     """
     closing = _find_closing(completion, marker)
     return closing is not None and closing.settled
+
+
+def awaits_verdict(following: str) -> bool:
+    """Tell whether a verdict could come next: what follows the marker so far may all stand before one.
+
+    Args:
+        following: the text behind the last marker.
+    """
+    return _BEFORE.match(following) is not None
