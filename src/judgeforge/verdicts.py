@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from judgeforge.errors import InputError
 from judgeforge.files import hash_file, load_json, write_atomically
-from judgeforge.grading.records import Format, Preference
+from judgeforge.grading.records import FIVE_POINTS, Format, Preference
 
 VERDICTS_FILE = "verdicts.parquet"
 METRICS_FILE = "metrics.json"
@@ -45,6 +45,8 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "finish": pl.String,
     "lengths": pl.List(pl.Int64),
     "responses": pl.List(pl.String),
+    "lowest": pl.Int64,
+    "highest": pl.Int64,
 }
 
 
@@ -58,7 +60,7 @@ class VerdictRow(BaseModel):
         order: pairwise: ``given`` or ``swapped``; direct for pairwise: the response that was graded; else "".
         sample: counts independent answers to one prompt from 0.
         contaminated: the audit found its prompt in the training set; metrics leave it out.
-        gold_score: 1 to 5, the mean of the graders (direct); None in pairwise rows.
+        gold_score: the mean of the graders (direct); None in pairwise rows.
         graders: the graders' single scores, where known.
         gold_choice: ``A``, ``B`` or ``tie`` in the order given (pairwise); None in direct rows.
         score: the judge's score, None if unparsable or pairwise.
@@ -68,6 +70,8 @@ class VerdictRow(BaseModel):
         finish: see ``judgeforge.engines.protocol.Completion``.
         lengths: characters of the item's response, or of both in the order given.
         responses: digests of the same: equal texts have equal ones.
+        lowest: score of the item's rubric.
+        highest: likewise.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -96,6 +100,8 @@ class VerdictRow(BaseModel):
     finish: str
     lengths: tuple[int, ...]
     responses: tuple[str, ...]
+    lowest: int = FIVE_POINTS.lowest
+    highest: int = FIVE_POINTS.highest
 
 
 def build_table(rows: Sequence[VerdictRow]) -> pl.DataFrame:
@@ -124,6 +130,11 @@ def load_verdicts(folder: Path) -> pl.DataFrame:
         raise InputError(f"There are no verdicts at {path}.", remedy) from error
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InputError(f"{path} is cut off or not a Parquet file.", remedy) from error
+    if not {"lowest", "highest"} & set(frame.columns):
+        # Written before there were other scales: the champion's verdicts may be.
+        frame = frame.with_columns(
+            lowest=pl.lit(FIVE_POINTS.lowest, pl.Int64), highest=pl.lit(FIVE_POINTS.highest, pl.Int64)
+        )
     if dict(frame.schema) != SCHEMA:
         raise InputError(f"{path} has other columns than this version writes.", remedy)
     return frame

@@ -1,6 +1,7 @@
 """``judgeforge compare`` through the real program, on verdict files."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -48,15 +49,27 @@ def test_two_judges_are_compared_with_tests_and_the_same_judge_with_p_one(place)
     # All 8 prompts that differ lie on one side: 2 of 2^8 arrangements, and 2 / 2^8 by McNemar's exact test.
     assert found["p"] == pytest.approx(2 / 256, abs=0.003)
     assert found["p_holm"] == found["p"]
+    assert (found["same"], found["mode"], found["barred"], found["contaminated"]) == (
+        pytest.approx(4 / 12),
+        "clean",
+        False,
+        0,
+    )
     assert found["mcnemar"] == {"first_only": 8, "second_only": 0, "p": pytest.approx(2 / 256)}
     assert "right less wrong" in done.stdout and "+0.667" in done.stdout
     same = call(place, "compare", "evaluation/right", "evaluation/right", "--output", "same.json")
     assert same.returncode == 0
     (found,) = json.loads((place / "same.json").read_text())
+    assert found["same"] == 1
     assert (found["p"], found["mcnemar"]["p"], found["needed"]) == (1.0, 1.0, None)
 
 
 def test_what_cannot_be_compared_is_told(place):
+    evaluate(place, "right", "A" * 12)
+    evaluate(place, "wrong", "B" * 12)
+    shutil.copy(*(place / "evaluation" / name / "verdicts.parquet" for name in ("wrong", "right")))
+    other = call(place, "compare", "evaluation/right", "evaluation/wrong")
+    assert other.returncode == 2 and "does not belong to the verdicts beside it" in other.stderr
     evaluate(place, "right", "A" * 12)
     absent = call(place, "compare", "evaluation/right", "evaluation/none")
     assert absent.returncode == 2 and "no evaluation in evaluation/none" in absent.stderr

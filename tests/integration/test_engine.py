@@ -11,6 +11,7 @@ from judgeforge.engines.protocol import Conversation, Generation
 from judgeforge.engines.transformers import TransformersEngine
 from judgeforge.errors import InputError
 from judgeforge.grading.parsing import parse_verdict
+from judgeforge.grading.records import Scale, list_verdicts
 from judgeforge.grading.rendering import render_chat
 
 GREEDY = {
@@ -187,3 +188,26 @@ def test_under_the_constraint_a_judge_that_would_end_its_turn_closes_with_the_ma
             break
     assert tokenizer.decode(row.output).startswith("Good. [RESULT]")
     assert parse_verdict(tokenizer.decode(row.output), "direct", "[RESULT]").parsed
+
+
+def on_scale(lowest: int, highest: int, *lengths: int) -> list[Conversation]:
+    return [each.model_copy(update={"scale": Scale(lowest, highest)}) for each in ask(*lengths)]
+
+
+def test_verdicts_are_constrained_to_the_scale_of_their_item(miniature, template):
+    engine = build(miniature, template, constrained=True, expectation=True, temperature=1.5, max_new_tokens=24)
+    conversations = [*on_scale(0, 1, *range(5, 25)), *on_scale(6, 9, 30), *ask(31, format="pairwise")]
+    for index, completion in engine.complete(conversations):
+        asked = conversations[index]
+        verdict = parse_verdict(completion.text, asked.format, template.result_marker, asked.scale)
+        assert verdict.parsed
+        assert list(completion.probabilities) == [*list_verdicts(asked.format, asked.scale)]
+        assert sum(completion.probabilities.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("wish", ["constrained", "expectation"])
+def test_a_score_of_several_tokens_is_refused_by_name_where_tokens_are_weighed(miniature, template, wish):
+    engine = build(miniature, template, **{wish: True})
+    with pytest.raises(InputError, match=r"from 1 to 10 cannot be weighed .*: 10 is more than one token"):
+        next(engine.complete([*ask(5), *on_scale(1, 10, 6)]))
+    assert len(dict(build(miniature, template).complete(on_scale(1, 10, 6)))) == 1

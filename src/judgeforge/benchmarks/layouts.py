@@ -27,7 +27,8 @@ def build_plain_direct(rows: Rows, source: Source) -> tuple[list[BenchmarkItem],
     """
     items, stripped = [], 0
     for number, row in enumerate(rows, start=1):
-        scores = read_scores(source, row, number, "gold")
+        rubric = read_rubric(source, row, number)
+        scores = read_scores(source, row, number, "gold", rubric.scale)
         instruction, response = (source.read_text(row, number, field) for field in ("instruction", "response"))
         kept = strip_response(response)
         stripped += kept != response
@@ -39,7 +40,7 @@ def build_plain_direct(rows: Rows, source: Source) -> tuple[list[BenchmarkItem],
             instruction=instruction,
             response=kept,
             reference=source.find(row, "reference"),
-            rubric=read_rubric(source, row, number),
+            rubric=rubric,
         )
         group = str(source.find(row, "group", ""))
         items.append(BenchmarkItem(item=item, gold=fmean(scores), graders=scores, group=group))

@@ -102,6 +102,12 @@ def _build(source: Source, format: Format, layout: LayoutName, path: Path) -> Be
         fault = error.errors()[0]
         key = ".".join(str(part) for part in fault["loc"])
         raise InputError(f"{path} has a row whose {key} is bad: {fault['msg']}.", "correct that row.") from error
+    scales = sorted({entry.item.rubric.scale for entry in items})
+    if format == "direct" and len(scales) > 1:
+        raise InputError(
+            f"{path} has rubrics with scores from {' and from '.join(each.describe() for each in scales)}.",
+            "make a benchmark of each: scores on different scales cannot be correlated together.",
+        )
     ids = [entry.item.item_id for entry in items]
     if len(set(ids)) < len(ids):
         twice = next(each for each, count in Counter(ids).items() if count > 1)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from judgeforge.benchmarks.records import BenchmarkItem, Gold
 from judgeforge.errors import InputError
-from judgeforge.grading.records import SCORES, DirectItem, PairwiseItem, Rubric
+from judgeforge.grading.records import FIVE_POINTS, DirectItem, PairwiseItem, Rubric, Scale
 
 Rows = Sequence[Mapping[str, Any]]
 T = TypeVar("T", bound=BaseModel)
@@ -153,7 +153,9 @@ def choose_first(ids: Iterable[str]) -> set[str]:
     return set(ordered[: len(ordered) // 2])
 
 
-def read_scores(source: Source, row: Mapping[str, Any], number: int, field: str) -> tuple[float, ...]:
+def read_scores(
+    source: Source, row: Mapping[str, Any], number: int, field: str, scale: Scale = FIVE_POINTS
+) -> tuple[float, ...]:
     """Read one score or a list of the graders' scores.
 
     Raises:
@@ -169,8 +171,8 @@ def read_scores(source: Source, row: Mapping[str, Any], number: int, field: str)
             value = math.nan if isinstance(score, bool) else float(score)
         except (TypeError, ValueError):
             raise source.fault(number, f"has the score {score!r}, which is no number") from None
-        if math.isnan(value) or not SCORES[0] <= value <= SCORES[-1]:
-            raise source.fault(number, f"has the score {score}, which is not from {SCORES[0]} to {SCORES[-1]}")
+        if math.isnan(value) or not scale.lowest <= value <= scale.highest:
+            raise source.fault(number, f"has the score {score}, which is not from {scale.describe()}")
         numbers.append(value)
     return tuple(numbers)
 
@@ -186,7 +188,7 @@ def read_rubric(source: Source, row: Mapping[str, Any], number: int) -> Rubric:
         try:
             return Rubric.model_validate(own)
         except ValueError:
-            raise source.fault(number, "has a rubric without criteria and five levels") from None
+            raise source.fault(number, "has a rubric without criteria and two or more levels") from None
     if source.rubric is None:
         raise InputError(
             f"Row {number} of {source.place} has no rubric, and the benchmark names none.",

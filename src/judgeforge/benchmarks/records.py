@@ -13,7 +13,7 @@ class BenchmarkItem(BaseModel):
     """An item with its gold verdict.
 
     Args:
-        gold: direct: the mean score of the graders, 1 to 5; pairwise: the better response, or ``tie``.
+        gold: direct: the mean score of the graders; pairwise: the better response, or ``tie``.
         graders: the graders' single scores, whose agreement is the most that a judge can reach; empty where unknown.
         group: the part of the benchmark it belongs to (a family, a scenario group), for the breakdown; "" if none.
     """

@@ -70,13 +70,14 @@ def _build_table(found: list[Comparison], first: str, second: str) -> Table:
 
 def _build_power(found: list[Comparison]) -> Table:
     title = "Prompts needed to see a difference (power 80%)"
-    table = Table("benchmark\nmeasure", "items", "left out:\nin training", "prompts", title=title, box=SIMPLE)
+    head = ("benchmark\nmeasure", "items", "left out:\nin training", "same\nverdicts", "prompts")
+    table = Table(*head, title=title, box=SIMPLE)
     for difference in DIFFERENCES:
         table.add_column(f"{difference}", justify="right")
     for each in found:
         needed = each.needed or {}
         counts = [f"{needed[difference]:,}" if difference in needed else "" for difference in DIFFERENCES]
-        facts = [f"{number:,}" for number in (each.items, each.contaminated, each.prompts)]
+        facts = [f"{each.items:,}", f"{each.contaminated:,}", f"{each.same:.1%}", f"{each.prompts:,}"]
         table.add_row(f"{_name(each)}\n{each.measure}", *facts, *counts)
     return table
 

@@ -27,10 +27,11 @@ def grade(
     instruction: Annotated[str | None, typer.Option(help="What was asked.")] = None,
     response: Annotated[str | None, typer.Option(help="The response to grade.")] = None,
     response_b: Annotated[str | None, typer.Option(help="A second one, to be told which is better.")] = None,
-    reference: Annotated[str | None, typer.Option(help="An answer that deserves a 5.")] = None,
-    rubric: Annotated[Path | None, typer.Option(help="JSON or YAML file: criteria and five levels.")] = None,
+    reference: Annotated[str | None, typer.Option(help="An answer that deserves the highest score.")] = None,
+    rubric: Annotated[Path | None, typer.Option(help="JSON or YAML file: criteria and levels.")] = None,
     criteria: Annotated[str | None, typer.Option(help="The rubric's question, in place of a file.")] = None,
-    level: Annotated[list[str] | None, typer.Option(help="A level, five times, of score 1 first.")] = None,
+    level: Annotated[list[str] | None, typer.Option(help="A level, once a score, of the lowest first.")] = None,
+    lowest: Annotated[int, typer.Option(min=0, help="The lowest score of --level.")] = 1,
     input: Annotated[Path | None, typer.Option(help="JSON Lines file of items, in place of one.")] = None,
     output: Annotated[Path | None, typer.Option(help="Where to write a file's verdicts (JSON Lines).")] = None,
     model: Annotated[Path | None, typer.Option(help="A judge's folder; without it the champion grades.")] = None,
@@ -43,7 +44,7 @@ def grade(
 
     Example: judgeforge grade --rubric rubric.yaml --instruction "Name a prime." --response "Nine."
     """
-    chosen = build_rubric(rubric, criteria, level or [])
+    chosen = build_rubric(rubric, criteria, level or [], lowest)
     if input is not None:
         if any(value is not None for value in (instruction, response, response_b, reference)):
             raise InputError("--input and an item's own options together.", "give the one or the other.")
@@ -60,7 +61,7 @@ def grade(
     if output is not None:
         write_json_lines(output, rows)
     if as_json or output is None:
-        _print_rows(rows, as_json)
+        _print_rows(rows, items, as_json)
 
 
 def _grade_items(
@@ -74,17 +75,20 @@ def _grade_items(
         yield index, row | {"finish": completion.finish, "raw_text": completion.text}
 
 
-def _print_rows(rows: list[Row], as_json: bool) -> None:
+def _print_rows(rows: list[Row], items: "list[DirectItem | PairwiseItem]", as_json: bool) -> None:
     console = Console()
-    for row in rows:
+    for row, item in zip(rows, items, strict=True):
         if as_json:
             typer.echo(json.dumps(row, ensure_ascii=False))
         else:
-            console.print(Panel(row["feedback"] or "(no feedback)", title=_name_verdict(row), title_align="left"))
+            console.print(Panel(row["feedback"] or "(no feedback)", title=_name_verdict(row, item), title_align="left"))
 
 
-def _name_verdict(row: Row) -> str:
+def _name_verdict(row: Row, item: "DirectItem | PairwiseItem") -> str:
     verdict = row["score"] if row["format"] == "direct" else row["choice"]
     if verdict is None:
         return "no verdict could be parsed"
-    return f"score {verdict} of 5" if row["format"] == "direct" else f"response {verdict} is better"
+    if row["format"] == "pairwise":
+        return f"response {verdict} is better"
+    scale = item.rubric.scale
+    return f"score {verdict} of {scale.highest}" if scale.lowest == 1 else f"score {verdict} ({scale.describe()})"

@@ -15,7 +15,7 @@ _SHOWN_FAULTS = 5
 
 
 def load_rubric(path: Path) -> Rubric:
-    """Load a rubric from a JSON or YAML file with ``criteria`` and five ``levels``.
+    """Load a rubric from a JSON or YAML file with ``criteria`` and ``levels`` (and ``lowest``, if not 1).
 
     Raises:
         InputError: not a rubric; the fault is named.
@@ -25,15 +25,15 @@ def load_rubric(path: Path) -> Rubric:
     except (ValidationError, yaml.YAMLError) as error:
         raise InputError(
             f"{path} is no rubric: {_describe(error)}.",
-            "give criteria (the question) and levels (five descriptions, of score 1 first).",
+            "give criteria (the question) and levels (a description of each score, of the lowest first).",
         ) from error
 
 
-def build_rubric(path: Path | None, criteria: str | None, levels: list[str]) -> Rubric | None:
-    """Build the rubric of the options: from a file, or from the question and its five levels; None if none is given.
+def build_rubric(path: Path | None, criteria: str | None, levels: list[str], lowest: int) -> Rubric | None:
+    """Build the rubric of the options: from a file, or from the question and its levels; None if none is given.
 
     Raises:
-        InputError: both ways at once, or not five levels.
+        InputError: both ways at once, or fewer than two levels.
     """
     if path is not None and (criteria or levels):
         raise InputError("--rubric and --criteria/--level together.", "give the one or the other.")
@@ -41,12 +41,12 @@ def build_rubric(path: Path | None, criteria: str | None, levels: list[str]) -> 
         return load_rubric(path)
     if criteria is None and not levels:
         return None
-    if criteria is None or len(levels) != 5:
+    if criteria is None or len(levels) < 2:
         raise InputError(
-            f"A rubric needs --criteria and five --level, and {len(levels)} --level are given.",
-            "describe each score from 1 to 5, of score 1 first.",
+            f"A rubric needs --criteria and a --level for each score, and {len(levels)} --level are given.",
+            "describe each score (five, unless the judge was trained for other scales), of the lowest first.",
         )
-    return Rubric.model_validate({"criteria": criteria, "levels": levels})
+    return Rubric.model_validate({"criteria": criteria, "levels": levels, "lowest": lowest})
 
 
 def build_item(row: dict[str, Any], number: int, rubric: Rubric | None) -> DirectItem | PairwiseItem:

@@ -23,10 +23,11 @@ def rank(
     *,
     instruction: Annotated[str, typer.Option(help="What was asked.")],
     response: Annotated[list[str], typer.Option(help="A response; give two or more.")],
-    reference: Annotated[str | None, typer.Option(help="An answer that deserves a 5.")] = None,
-    rubric: Annotated[Path | None, typer.Option(help="JSON or YAML file: criteria and five levels.")] = None,
+    reference: Annotated[str | None, typer.Option(help="An answer that deserves the highest score.")] = None,
+    rubric: Annotated[Path | None, typer.Option(help="JSON or YAML file: criteria and levels.")] = None,
     criteria: Annotated[str | None, typer.Option(help="The rubric's question, in place of a file.")] = None,
-    level: Annotated[list[str] | None, typer.Option(help="A level, five times, of score 1 first.")] = None,
+    level: Annotated[list[str] | None, typer.Option(help="A level, once a score, of the lowest first.")] = None,
+    lowest: Annotated[int, typer.Option(min=0, help="The lowest score of --level.")] = 1,
     by: Annotated[By, typer.Option(help="Grade each by itself, or compare pairs in both orders.")] = "scores",
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds of pairs; without it every pair meets.")] = None,
     model: Annotated[Path | None, typer.Option(help="A judge's folder; without it the champion ranks.")] = None,
@@ -41,9 +42,9 @@ def rank(
     """
     if len(response) < 2:
         raise InputError("One response cannot be ranked.", "give --response two times or more.")
-    chosen = build_rubric(rubric, criteria, level or [])
+    chosen = build_rubric(rubric, criteria, level or [], lowest)
     if chosen is None:
-        raise InputError("There is no rubric.", "give --rubric FILE, or --criteria and five --level.")
+        raise InputError("There is no rubric.", "give --rubric FILE, or --criteria and a --level for each score.")
     candidates = Candidates(instruction, tuple(response), chosen, reference)
     say(f"{len(response)} responses by {by}: {count_judgments(len(response), by, rounds)} judgments.")
     engine, template = load_judge(model, base, load_section("evaluate", EvaluateParams))

@@ -36,6 +36,7 @@ class Row:
         done: whether it takes no more tokens.
         forced: how many tokens of the marker were forced upon it.
         probabilities: see ``judgeforge.engines.protocol.Completion``.
+        weighed: the probabilities of verdicts at the next token, until it shows whether it is one.
     """
 
     index: int
@@ -45,10 +46,11 @@ class Row:
     done: bool = False
     forced: int = 0
     probabilities: dict[str, float] | None = None
+    weighed: dict[str, float] | None = None
 
 
 Chooser = Callable[[Row, torch.Tensor], torch.Tensor]
-"""From a row and its logits, (vocabulary,), to the logits to choose from; may note probabilities in the row."""
+"""From a row and its logits, (vocabulary,), to the logits to choose from; may weigh verdicts in the row."""
 Watcher = Callable[[Sequence[Row]], None]
 """Marks rows as done after each token."""
 

@@ -4,18 +4,31 @@ from collections.abc import Iterator, Sequence
 
 from judgeforge.engines.protocol import Completion, Conversation, Engine
 from judgeforge.grading.parsing import parse_verdict
-from judgeforge.grading.records import DirectItem, PairwiseItem, Verdict
+from judgeforge.grading.records import FIVE_POINTS, DirectItem, PairwiseItem, Verdict
 from judgeforge.grading.rendering import render_prompt
 from judgeforge.grading.templates import JudgeTemplate
+
+
+def build_conversation(item: DirectItem | PairwiseItem, template: JudgeTemplate, sample: int = 0) -> Conversation:
+    """Build what a judge is asked about an item."""
+    # To pairs the scale says nothing that the prompt does not: equal questions stay equal.
+    scale = item.rubric.scale if item.format == "direct" else FIVE_POINTS
+    messages = tuple(render_prompt(item, template))
+    return Conversation(format=item.format, messages=messages, sample=sample, scale=scale)
 
 
 def stream_verdicts(
     engine: Engine, items: Sequence[DirectItem | PairwiseItem], template: JudgeTemplate
 ) -> Iterator[tuple[int, Verdict, Completion]]:
     """Yield (index into ``items``, verdict, completion) as the engine is done with each."""
-    conversations = [Conversation(format=item.format, messages=tuple(render_prompt(item, template))) for item in items]
+    conversations = [build_conversation(item, template) for item in items]
     for index, completion in engine.complete(conversations):
-        yield index, parse_verdict(completion.text, items[index].format, template.result_marker), completion
+        yield index, read_verdict(completion, conversations[index], template), completion
+
+
+def read_verdict(completion: Completion, conversation: Conversation, template: JudgeTemplate) -> Verdict:
+    """Read a judge's answer to what it was asked."""
+    return parse_verdict(completion.text, conversation.format, template.result_marker, conversation.scale)
 
 
 def grade_items(

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegative
 
 from judgeforge.errors import InputError
 from judgeforge.grading.parsing import JSON_MARKER
-from judgeforge.grading.records import Format, Message
+from judgeforge.grading.records import FIVE_POINTS, Format, Message, StoredScale
 from judgeforge.params import EvaluateParams
 
 PAPER_SAMPLING = {"temperature": 1.0, "top_p": 0.9, "repetition_penalty": 1.03}
@@ -66,6 +66,7 @@ class Conversation(BaseModel):
         format: tells the engine when a verdict is complete.
         messages: system and user message.
         sample: counts the independent answers to one prompt from 0; a greedy engine gives the same to all.
+        scale: of the scores that may be given; it does not matter to pairs.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -73,6 +74,7 @@ class Conversation(BaseModel):
     format: Format
     messages: tuple[Message, ...]
     sample: NonNegativeInt = 0
+    scale: StoredScale = FIVE_POINTS
 
 
 class Completion(BaseModel):
@@ -84,8 +86,8 @@ class Completion(BaseModel):
         output_tokens: length of the text.
         finish: ``verdict`` (stopped after a whole verdict), ``end`` (end-of-turn token), ``length`` (cut off),
             ``prompt_too_long`` (never run) or ``refused`` (an endpoint would not answer it); text is empty for both.
-        probabilities: of each possible verdict (``1`` to ``5``, or ``A`` and ``B``) at the verdict's token, with sum 1;
-            None where they were not asked for or no verdict was reached.
+        probabilities: of each possible verdict (a score, or ``A`` and ``B``) at the verdict's token, with sum 1; None
+            where they were not asked for or no verdict was reached.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -40,7 +40,7 @@ class Candidates:
         instruction: what was asked.
         responses: two or more.
         rubric: by which.
-        reference: an answer that deserves a 5, or None.
+        reference: an answer that deserves the highest score, or None.
     """
 
     instruction: str

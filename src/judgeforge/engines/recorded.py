@@ -7,14 +7,14 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, FiniteFloat, NonNegativeInt, ValidationError, model_validator
 
 from judgeforge.errors import InputError
 from judgeforge.files import load_json_rows
 from judgeforge.grading.parsing import parse_verdict
-from judgeforge.grading.records import SCORES, Format, Verdict
+from judgeforge.grading.records import FIVE_POINTS, Format, Scale, Verdict
 
 GUIDE = "docs/recorded-verdicts.md shows a whole file"
 
@@ -28,7 +28,7 @@ class RecordedAnswer(BaseModel):
         order: pairwise: ``given``, or ``swapped`` where the judge saw B first; its choice is then of what it saw.
         sample: counts answers to one question from 0.
         text: what the judge wrote, to be parsed; "" where it gave none, which counts as unparsable.
-        score: from 1 to 5, fractions allowed.
+        score: on the scale of the item's rubric, fractions allowed.
         choice: ``A``, ``B`` or ``tie``.
         judge: a name that must be the one it is evaluated under.
         template: digest of the template that it was asked by; another than the one at hand is refused.
@@ -43,7 +43,7 @@ class RecordedAnswer(BaseModel):
     order: Literal["given", "swapped", "a", "b", ""] = ""
     sample: NonNegativeInt = 0
     text: str | None = None
-    score: Annotated[float, Field(ge=SCORES[0], le=SCORES[-1], allow_inf_nan=False)] | None = None
+    score: FiniteFloat | None = None
     choice: Literal["A", "B", "tie"] | None = None
     judge: str | None = None
     template: str | None = None
@@ -57,14 +57,14 @@ class RecordedAnswer(BaseModel):
             raise ValueError(f"give one of text, score and choice, not {' and '.join(given) or 'none'}")
         return self
 
-    def read(self, format: Format, marker: str) -> tuple[Verdict, dict[str, float] | None]:
+    def read(self, format: Format, marker: str, scale: Scale = FIVE_POINTS) -> tuple[Verdict, dict[str, float] | None]:
         """Return the verdict and, where the score is a fraction, the shares of its two neighbours.
 
         Raises:
-            InputError: a score for a pair, or a choice for a single response.
+            InputError: a score for a pair, a choice for a single response, or a score that is not on the scale.
         """
         if self.text is not None:
-            return parse_verdict(self.text, format, marker), None
+            return parse_verdict(self.text, format, marker, scale), None
         if (self.score is None) != (format == "pairwise"):
             raise InputError(
                 f"The answer to {self.item_id} of {self.benchmark} is no {format} verdict.",
@@ -72,8 +72,14 @@ class RecordedAnswer(BaseModel):
             )
         if self.score is None:
             return Verdict(feedback=self.feedback, choice=self.choice), None
+        if not scale.lowest <= self.score <= scale.highest:
+            raise InputError(
+                f"The answer to {self.item_id} of {self.benchmark} has the score {self.score:g}, which is not from "
+                f"{scale.describe()}.",
+                f"correct it; {GUIDE}.",
+            )
         share, lower = math.modf(self.score)
-        shares = {str(score): 0.0 for score in SCORES} | {str(int(lower)): 1 - share}
+        shares = {str(score): 0.0 for score in scale.scores} | {str(int(lower)): 1 - share}
         shares |= {str(int(lower) + 1): share} if share else {}
         return Verdict(feedback=self.feedback, score=math.floor(self.score + 0.5)), shares if share else None
 

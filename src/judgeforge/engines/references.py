@@ -1,6 +1,7 @@
 """Trivial judges, the floor that a real one must clear: they know labels, chance or lengths, and never read a text."""
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from scipy.stats import rankdata
 from judgeforge.errors import InputError
 from judgeforge.files import load_json_rows
 from judgeforge.grading.parsing import parse_verdict
-from judgeforge.grading.records import SCORES, Choice, DirectItem, Format, PairwiseItem, Verdict
+from judgeforge.grading.records import FIVE_POINTS, Choice, DirectItem, Format, PairwiseItem, Scale, Verdict
 from judgeforge.grading.templates import load_template
 
 Items = Sequence[DirectItem | PairwiseItem]
@@ -21,8 +22,9 @@ def build_reference(name: str, train_folder: Path, seed: int) -> ReferenceJudge:
     """Build a trivial judge.
 
     Args:
-        name: ``majority`` (the training set's most frequent verdict), ``random`` (uniform), or ``longer`` (the longer
-            response; for a single one, the fifth of the benchmark's responses by length that it falls into).
+        name: ``majority`` (the training set's most frequent verdict, among those on the item's scale), ``random``
+            (uniform), or ``longer`` (the longer response; for a single one, the part of the benchmark's responses by
+            length that it falls into: a fifth on a scale of five).
         train_folder: the training sets with their template; only ``majority`` reads it.
         seed: of ``random``, and of the draw between responses of equal length.
 
@@ -39,20 +41,30 @@ def build_reference(name: str, train_folder: Path, seed: int) -> ReferenceJudge:
 
 
 def _judge_by_majority(items: Items, train_folder: Path) -> list[Verdict]:
-    verdicts = {kind: _find_majority(train_folder, kind) for kind in {item.format for item in items}}
-    return [verdicts[item.format] for item in items]
+    kinds = {(item.format, _find_scale(item)) for item in items}
+    verdicts = {kind: _find_majority(train_folder, *kind) for kind in kinds}
+    return [verdicts[item.format, _find_scale(item)] for item in items]
 
 
-def _find_majority(train_folder: Path, format: Format) -> Verdict:
+def _find_scale(item: DirectItem | PairwiseItem) -> Scale:
+    return item.rubric.scale if item.format == "direct" else FIVE_POINTS
+
+
+def _find_majority(train_folder: Path, format: Format, scale: Scale) -> Verdict:
     path = train_folder / f"{format}.jsonl"
     marker = load_template(train_folder).result_marker
     counts: Counter[int | str] = Counter()
-    for row in load_json_rows(path):
-        verdict = parse_verdict(row["messages"][-1]["content"], format, marker)
-        counts[verdict.score or verdict.choice or ""] += 1
-    del counts[""]
-    if not counts:
+    rows = load_json_rows(path)
+    for row in rows:
+        taught = Scale(*row.get("scale", FIVE_POINTS))
+        if format == "pairwise" or taught == scale:
+            verdict = parse_verdict(row["messages"][-1]["content"], format, marker, taught)
+            counts.update([value for value in (verdict.score, verdict.choice) if value is not None])
+    if not rows or (not counts and scale == FIVE_POINTS):
         raise InputError(f"{path} holds no verdict.", "write it again with 'dvc repro prepare'.")
+    if not counts:
+        text = "The training set has no score of this scale: its middle, rounded down."
+        return Verdict(feedback=text, score=math.floor(scale.middle))
     # Equal counts: the lowest score, or A, so that the order of the rows does not matter.
     winner = min(counts, key=lambda each: (-counts[each], each))
     text = "Most frequent verdict of the training set."
@@ -61,7 +73,8 @@ def _find_majority(train_folder: Path, format: Format) -> Verdict:
 
 def _judge_at_random(item: DirectItem | PairwiseItem, seed: int) -> Verdict:
     if item.format == "direct":
-        return Verdict(feedback="Random score.", score=SCORES[_draw(item.item_id, seed, len(SCORES))])
+        scores = item.rubric.scale.scores
+        return Verdict(feedback="Random score.", score=scores[_draw(item.item_id, seed, len(scores))])
     return Verdict(feedback="Random choice.", choice=_draw_choice(item.item_id, seed))
 
 
@@ -73,7 +86,8 @@ def _judge_by_length(items: Items, seed: int) -> list[Verdict]:
         if isinstance(item, DirectItem):
             share = (next(ranks) - 0.5) / len(lengths)
             feedback = "Score by the length of the response."
-            verdicts.append(Verdict(feedback=feedback, score=SCORES[int(share * len(SCORES))]))
+            scores = item.rubric.scale.scores
+            verdicts.append(Verdict(feedback=feedback, score=scores[int(share * len(scores))]))
         else:
             difference = len(item.response_a) - len(item.response_b)
             choice: Choice = "A" if difference > 0 else "B"

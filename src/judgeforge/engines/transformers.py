@@ -1,25 +1,21 @@
 """The engine on Hugging Face transformers: longest prompts first, and an early stop once a verdict is settled."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from judgeforge.engines.closing import Closing
 from judgeforge.engines.decoding import Decoder, Row
+from judgeforge.engines.folders import ADAPTER_FILE, check_context, find_base
 from judgeforge.engines.kernels import CPU_ATTENTION, keep_head_input_whole
 from judgeforge.engines.protocol import Completion, Conversation, Generation, check_closing
 from judgeforge.errors import InputError
-from judgeforge.files import load_json
 from judgeforge.grading.parsing import parse_verdict
-from judgeforge.grading.records import Format
 from judgeforge.grading.rendering import render_chat
 from judgeforge.grading.templates import JudgeTemplate
-
-ADAPTER_FILE = "adapter_config.json"
-"""What makes a folder an adapter (peft)."""
 
 
 def load_judge_tokenizer(model_folder: Path) -> Any:
@@ -48,28 +44,28 @@ def load_weights(model_folder: Path, base_folder: Path | None, dtype: str) -> An
         InputError: the adapter's base is not there.
     """
     wanted = getattr(torch, dtype)
-    options = {"use_safetensors": True, "attn_implementation": "sdpa" if torch.cuda.is_available() else CPU_ATTENTION}
-    if not (model_folder / ADAPTER_FILE).is_file():
+    adapted = (model_folder / ADAPTER_FILE).is_file()
+    base = find_base(model_folder, base_folder) if adapted else model_folder
+    options = {"use_safetensors": True, "attn_implementation": choose_attention(base)}
+    if not adapted:
         return AutoModelForCausalLM.from_pretrained(model_folder, dtype=wanted, **options)
-    base = find_base(model_folder, base_folder)
     from peft import PeftModel  # noqa: PLC0415 - merged judges and the base need no peft
 
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, **options)
     return PeftModel.from_pretrained(model, model_folder).merge_and_unload().to(wanted)
 
 
-def find_base(adapter: Path, base_folder: Path | None) -> Path:
-    """Find the base model of an adapter: ``base_folder``, or the one that the adapter names.
+def choose_attention(model_folder: Path) -> str:
+    """Choose the fastest attention that computes what the model means.
 
-    Raises:
-        InputError: it is not there.
+    Fused kernels know neither sinks (GPT-OSS) nor caps of the logits (Gemma 2): such models attend plainly.
     """
-    base = base_folder or Path(load_json(adapter / ADAPTER_FILE)["base_model_name_or_path"])
-    if not (base / "config.json").is_file():
-        raise InputError(
-            f"The base model {base} of the adapter {adapter} is not there.", "run 'dvc repro base', or name it."
-        )
-    return base
+    config = AutoConfig.from_pretrained(model_folder)
+    kind = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
+    capped = getattr(config.get_text_config(), "attn_logit_softcapping", None) is not None
+    if capped or not getattr(kind, "_supports_sdpa", False):
+        return "eager"
+    return "sdpa" if torch.cuda.is_available() else CPU_ATTENTION
 
 
 class TransformersEngine:
@@ -85,7 +81,7 @@ class TransformersEngine:
         cpu_threads: torch threads on CPU; None leaves torch's choice.
 
     Raises:
-        InputError: there is no model in the folder.
+        InputError: there is no model in the folder, or its context is shorter than prompts and answers may be.
     """
 
     def __init__(
@@ -103,13 +99,22 @@ class TransformersEngine:
             torch.set_num_threads(cpu_threads)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._tokenizer = load_judge_tokenizer(model_folder)
+        check_context(model_folder, base_folder, generation)
         self._model = load_weights(model_folder, base_folder, dtype).to(self._device).eval()
         keep_head_input_whole(self._model)
         check_closing(generation, template.result_marker)
         self._marker, self._generation, self._batch_size = template.result_marker, generation, batch_size
+        self._ends = self._find_ends()
+
+    def _find_ends(self) -> frozenset[int]:
+        """Find what ends a turn: the tokenizer's token, and those that the model's own settings add."""
+        own = self._model.generation_config.eos_token_id
+        listed = own if isinstance(own, list) else [own]
+        return frozenset(token for token in (*listed, self._tokenizer.eos_token_id) if token is not None)
 
     def complete(self, conversations: Sequence[Conversation]) -> Iterator[tuple[int, Completion]]:
         """Yield (index, completion) as each is done, longest prompts first: what does not fit shows at once."""
+        decoder = self._build_decoder(conversations)
         prompts = [render_chat(self._tokenizer, list(each.messages)) for each in conversations]
         encoded = self._tokenizer(prompts, add_special_tokens=False)["input_ids"] if prompts else []
         limit = self._generation.max_prompt_tokens
@@ -119,12 +124,19 @@ class TransformersEngine:
         fitting = [index for index, prompt in enumerate(encoded) if len(prompt) <= limit]
         # Equal prompts stand together, so that one reading serves all their samples.
         fitting.sort(key=lambda index: (-len(encoded[index]), prompts[index], index))
-        decoder = self._build_decoder(lambda index: conversations[index].format)
         for row in decoder.decode([(index, encoded[index], conversations[index].sample) for index in fitting]):
-            yield row.index, self._read(row, conversations[row.index].format)
+            yield row.index, self._read(row, conversations[row.index])
 
-    def _build_decoder(self, formats: Callable[[int], Format]) -> Decoder:
-        closing = Closing(self._tokenizer, self._marker, self._generation, formats)
+    def _build_decoder(self, conversations: Sequence[Conversation]) -> Decoder:
+        closing = Closing(
+            self._tokenizer,
+            self._marker,
+            self._generation,
+            lambda index: conversations[index].format,
+            lambda index: conversations[index].scale,
+            self._ends,
+        )
+        closing.check(conversations)
         watched = self._generation.expectation or self._generation.constrained
         return Decoder(
             self._model,
@@ -136,11 +148,11 @@ class TransformersEngine:
             watch=closing.watch,
         )
 
-    def _read(self, row: Row, format: Format) -> Completion:
-        ended = row.output[-1] == self._tokenizer.eos_token_id
+    def _read(self, row: Row, conversation: Conversation) -> Completion:
+        ended = row.output[-1] in self._ends
         kept = row.output[:-1] if ended else row.output
         text = self._tokenizer.decode(kept, skip_special_tokens=True)
-        parsed = parse_verdict(text, format, self._marker).parsed
+        parsed = parse_verdict(text, conversation.format, self._marker, conversation.scale).parsed
         return Completion(
             text=text,
             prompt_tokens=len(row.prompt),

@@ -13,13 +13,13 @@ from typing import Any
 
 import torch
 
-from judgeforge.engines.closing import find_verdict_tokens
+from judgeforge.engines.closing import VerdictTokens, find_closing_tokens
+from judgeforge.engines.folders import ADAPTER_FILE, check_context, find_base, find_rank
 from judgeforge.engines.probabilities import compute_shares
 from judgeforge.engines.protocol import Completion, Conversation, Generation, check_closing
-from judgeforge.engines.transformers import ADAPTER_FILE, find_base, load_judge_tokenizer
-from judgeforge.errors import EnvironmentFault, InputError
-from judgeforge.files import load_json
-from judgeforge.grading.parsing import is_settled, parse_verdict
+from judgeforge.engines.transformers import load_judge_tokenizer
+from judgeforge.errors import EnvironmentFault
+from judgeforge.grading.parsing import awaits_verdict, is_settled, parse_verdict
 from judgeforge.grading.rendering import render_chat
 from judgeforge.grading.templates import JudgeTemplate
 from judgeforge.params import VllmParams
@@ -32,8 +32,8 @@ _SETTINGS = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
 _MIN_BATCHED_TOKENS = 2048
 _CPU_BLOCK_TOKENS = 32
 """Only whole blocks of a common beginning are shared, and vLLM's own choice on CPU is 128 tokens."""
-_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
-"""Ranks of adapters that vLLM makes room for."""
+_TAIL_TOKENS = 16
+"""The marker fits into so many."""
 
 
 @dataclass
@@ -43,7 +43,7 @@ class _Asked:
     index: int
     prompt: list[int]
     before: str | None = None
-    before_tokens: int = 0
+    before_tokens: tuple[int, ...] = ()
 
 
 class VllmEngine:
@@ -79,18 +79,16 @@ class VllmEngine:
         self._tokenizer = load_judge_tokenizer(model_folder)
         check_closing(generation, template.result_marker)
         self._marker, self._generation = template.result_marker, generation
-        self._verdict_tokens = {
-            format: {name: tokens.tolist() for name, tokens in options.items()}
-            for format, options in find_verdict_tokens(self._tokenizer).items()
-        }
+        check_context(model_folder, base_folder, generation)
+        self._verdict_tokens = VerdictTokens(self._tokenizer)
+        self._forced, self._lead = find_closing_tokens(self._tokenizer, self._marker)
         self._vllm = _import_vllm(cpu_threads, machine.cpu_cache_gib)
         self._adapter = None
         options: dict[str, Any] = {}
         weights = model_folder
         if (model_folder / ADAPTER_FILE).is_file():
             weights = find_base(model_folder, base_folder)
-            rank = int(load_json(model_folder / ADAPTER_FILE)["r"])
-            options = {"enable_lora": True, "max_lora_rank": next(each for each in _RANKS if each >= rank)}
+            options = {"enable_lora": True, "max_lora_rank": find_rank(model_folder)}
             self._adapter = self._vllm.lora.request.LoRARequest("judge", 1, str(model_folder.resolve()))
         self._llm = self._start(weights, options | _place(machine), batch_size, dtype)
         self._engine = self._llm.llm_engine
@@ -98,12 +96,6 @@ class VllmEngine:
 
     def _start(self, weights: Path, options: Mapping[str, Any], batch_size: int, dtype: str) -> Any:
         length = self._generation.max_prompt_tokens + self._generation.max_new_tokens
-        context = load_json(weights / "config.json").get("max_position_embeddings", length)
-        if context < length:
-            raise InputError(
-                f"{weights} has a context of {context} tokens; prompt and answer may take {length}.",
-                f"lower evaluate.max_prompt_tokens to {context - self._generation.max_new_tokens} or less.",
-            )
         if not torch.cuda.is_available():
             options = {**options, "enforce_eager": True, "block_size": _CPU_BLOCK_TOKENS}
             if self._generation.temperature > 0:
@@ -124,17 +116,18 @@ class VllmEngine:
 
     def complete(self, conversations: Sequence[Conversation]) -> Iterator[tuple[int, Completion]]:
         """Yield (index, completion) as each is done; equal beginnings are asked side by side."""
+        self._verdict_tokens.check(conversations, self._generation)
         texts = [render_chat(self._tokenizer, list(each.messages)) for each in conversations]
         encoded = self._tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
         limit = self._generation.max_prompt_tokens
         asked: dict[str, _Asked] = {}
-        for index in sorted(range(len(texts)), key=lambda each: texts[each]):
-            tokens = encoded[index]
+        for index, tokens in enumerate(encoded):
             if len(tokens) > limit:
                 yield index, Completion(text="", prompt_tokens=len(tokens), output_tokens=0, finish="prompt_too_long")
-            else:
-                self._ask(asked, _Asked(index, tokens), conversations[index])
         try:
+            for index in sorted(range(len(texts)), key=lambda each: texts[each]):
+                if len(encoded[index]) <= limit:
+                    self._ask(asked, _Asked(index, encoded[index]), conversations[index])
             while asked:
                 for output in self._engine.step():
                     if output.request_id in asked:
@@ -146,9 +139,7 @@ class VllmEngine:
         self._requests += 1
         name = str(self._requests)
         asked[name] = request
-        tokens = request.prompt
-        if request.before is not None:
-            tokens = tokens + self._tokenizer(request.before, add_special_tokens=False)["input_ids"]
+        tokens = [*request.prompt, *request.before_tokens]
         parameters = self._build_parameters(request, conversation)
         self._engine.add_request(name, {"prompt_token_ids": tokens}, parameters, lora_request=self._adapter)
 
@@ -158,18 +149,21 @@ class VllmEngine:
         if generation.temperature > 0:
             text = f"{generation.seed}/{conversation.sample}/{request.prompt}"
             chosen["seed"] = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
-        verdicts = [each for tokens in self._verdict_tokens[conversation.format].values() for each in tokens]
+        verdicts = [token for tokens in self._list_tokens(conversation).values() for token in tokens]
         closing = request.before is not None
         if generation.expectation and (closing or not generation.constrained):
             chosen["logprob_token_ids"] = verdicts
         if closing:
             chosen |= {"max_tokens": 1, "allowed_token_ids": verdicts}
         elif generation.constrained:
-            room = len(self._tokenizer(f" {self._marker} ", add_special_tokens=False)["input_ids"])
+            room = len(self._forced) + len(self._lead) + 1
             chosen |= {"max_tokens": max(generation.max_new_tokens - room, 1), "stop": [self._marker]}
         else:
             chosen["max_tokens"] = generation.max_new_tokens
         return self._vllm.SamplingParams(**chosen)
+
+    def _list_tokens(self, conversation: Conversation) -> dict[str, list[int]]:
+        return self._verdict_tokens.find(conversation.format, conversation.scale)
 
     def _receive(
         self, asked: dict[str, _Asked], output: Any, conversations: Sequence[Conversation]
@@ -184,14 +178,23 @@ class VllmEngine:
         if not output.finished:
             self._engine.abort_request([output.request_id])
         if self._generation.constrained and request.before is None:
-            before = f"{answer.text.rstrip()} {self._marker}".lstrip()
-            self._ask(asked, _Asked(request.index, request.prompt, before, len(answer.token_ids)), conversation)
+            self._ask(asked, self._build_closing(request, answer), conversation)
             return
         yield request.index, self._read(request, answer, conversation)
 
+    def _build_closing(self, request: _Asked, answer: Any) -> _Asked:
+        """Go on from the judge's own tokens: up to the marker, then the marker, then what leads to a verdict."""
+        tokens = list(answer.token_ids)
+        ends = {*self._tokenizer.all_special_ids}
+        while tokens and (tokens[-1] in ends or self._marker in self._tokenizer.decode(tokens[-_TAIL_TOKENS:])):
+            tokens.pop()
+        tokens += [*self._forced, *self._lead]
+        text = f"{answer.text.rstrip()} {self._marker}".lstrip() + self._tokenizer.decode(self._lead)
+        return _Asked(request.index, request.prompt, text, tuple(tokens))
+
     def _read(self, request: _Asked, answer: Any, conversation: Conversation) -> Completion:
         text = (request.before or "") + answer.text
-        parsed = parse_verdict(text, conversation.format, self._marker).parsed
+        parsed = parse_verdict(text, conversation.format, self._marker, conversation.scale).parsed
         ended = answer.finish_reason == "stop"
         probabilities = None
         if self._generation.expectation and parsed:
@@ -199,17 +202,18 @@ class VllmEngine:
         return Completion(
             text=text,
             prompt_tokens=len(request.prompt),
-            output_tokens=request.before_tokens + len(answer.token_ids) - ended,
+            output_tokens=len(request.before_tokens) + len(answer.token_ids) - ended,
             finish="verdict" if parsed else "end" if ended else "length",
             probabilities=probabilities,
         )
 
     def _find_probabilities(self, request: _Asked, answer: Any, conversation: Conversation) -> dict[str, float] | None:
-        options = self._verdict_tokens[conversation.format]
+        options = self._list_tokens(conversation)
         verdicts = {token for tokens in options.values() for token in tokens}
         text = request.before or ""
         for position, token in enumerate(answer.token_ids):
-            if token in verdicts and text.rstrip(" \n").endswith(self._marker):
+            _, found, following = text.rpartition(self._marker)
+            if token in verdicts and found and awaits_verdict(following):
                 chances = {each: entry.logprob for each, entry in answer.logprobs[position].items()}
                 return compute_shares(
                     {name: [chances[each] for each in tokens if each in chances] for name, tokens in options.items()}

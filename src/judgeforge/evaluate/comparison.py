@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from judgeforge.errors import InputError
 from judgeforge.statistics import MAIN_MEASURE, MEASURES, build_judged_items, compute, select_main
@@ -30,6 +31,7 @@ class Comparison:
         items: that were judged by both and are contaminated for neither.
         contaminated: items left out.
         barred: too many were left out for either judge: the benchmark decides nothing.
+        same: share of the answers, question by question, in which both gave the same verdict or none.
         prompts: that these belong to.
         first: the first judge's value.
         second: the second's.
@@ -46,6 +48,7 @@ class Comparison:
     items: int
     contaminated: int
     barred: bool
+    same: float
     prompts: int
     first: float | None
     second: float | None
@@ -83,7 +86,13 @@ def compare_judges(first: Path, second: Path, measures: Sequence[str]) -> list[C
         tables = [table.filter(table["benchmark"] == name) for table in judged]
         pair = pair_up(*tables)
         left_out = tables[0].height - len(pair.clusters)
-        facts = {"mode": one["mode"], "contaminated": left_out, "barred": any(entry["barred"] for entry in entries)}
+        same = _share_same(*(table.filter(table["benchmark"] == name) for table in (one_verdicts, two_verdicts)))
+        facts = {
+            "same": same,
+            "mode": one["mode"],
+            "contaminated": left_out,
+            "barred": any(entry["barred"] for entry in entries),
+        }
         known = MEASURES[pair.format]
         for measure in [each for each in measures if each in known] or [MAIN_MEASURE[pair.format]] * (not measures):
             found.append(_compare(name, measure, pair, entries[0]["bootstrap"], facts))
@@ -91,6 +100,13 @@ def compare_judges(first: Path, second: Path, measures: Sequence[str]) -> list[C
         names = ", ".join(sorted({each for table in MEASURES.values() for each in table}))
         raise InputError(f"No shared benchmark has a measure {' or '.join(measures)}.", f"name one of {names}.")
     return _correct(found)
+
+
+def _share_same(first: pl.DataFrame, second: pl.DataFrame) -> float:
+    question = ["method", "order", "sample", "item_id"]
+    both = first.join(second, on=question, suffix="_other")
+    equal = pl.col("score").eq_missing(pl.col("score_other")) & pl.col("choice").eq_missing(pl.col("choice_other"))
+    return float(both.select(equal.mean()).item())
 
 
 def _compare(benchmark: str, name: str, pair: Pair, settings: dict[str, Any], facts: dict[str, Any]) -> Comparison:

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
+from judgeforge.engines.grading import read_verdict
 from judgeforge.engines.protocol import Completion, Conversation, Engine
 from judgeforge.evaluate.journal import Journal, compute_question_key
 from judgeforge.evaluate.paper import ask_again, plan_parse_retries, plan_tie_retries
 from judgeforge.evaluate.plan import Question
-from judgeforge.grading.parsing import parse_verdict
 from judgeforge.grading.records import Verdict
 from judgeforge.grading.templates import JudgeTemplate
 from judgeforge.progress import progress_bar
@@ -42,8 +42,8 @@ def ask_questions(
         conversations = [_render(question, template, greedy) for question in wanted]
         completions = judge(engine, conversations, journal, label)
         return [
-            (question, completion, parse_verdict(completion.text, question.shown.format, template.result_marker))
-            for question, completion in zip(wanted, completions, strict=True)
+            (question, completion, read_verdict(completion, conversation, template))
+            for question, conversation, completion in zip(wanted, conversations, completions, strict=True)
         ]
 
     answers = ask(questions, description)

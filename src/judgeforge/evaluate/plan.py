@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from judgeforge.benchmarks.records import Benchmark, BenchmarkItem
+from judgeforge.engines.grading import build_conversation
 from judgeforge.engines.protocol import Conversation
 from judgeforge.grading.records import DirectItem, PairwiseItem
-from judgeforge.grading.rendering import render_prompt
 from judgeforge.grading.templates import JudgeTemplate
 from judgeforge.verdicts import Method, Mode, Order
 
@@ -38,8 +38,7 @@ class Question:
 
     def render(self, template: JudgeTemplate) -> Conversation:
         """Render what the judge is asked."""
-        messages = tuple(render_prompt(self.shown, template))
-        return Conversation(format=self.shown.format, messages=messages, sample=self.sample)
+        return build_conversation(self.shown, template, self.sample)
 
 
 def plan_questions(

@@ -119,7 +119,7 @@ def _read(question: Question, answer: RecordedAnswer, template: JudgeTemplate, p
             "(another template, or an item that has changed since).",
             "ask the judge the questions that 'judgeforge questions' writes now.",
         )
-    verdict, shares = answer.read(question.shown.format, template.result_marker)
+    verdict, shares = answer.read(question.shown.format, template.result_marker, question.shown.rubric.scale)
     text = answer.feedback if answer.text is None else answer.text
     finish = "verdict" if verdict.parsed else "end"
     completion = Completion(text=text, prompt_tokens=0, output_tokens=0, finish=finish, probabilities=shares)

@@ -50,6 +50,8 @@ def _build_row(judge_name: str, mode: Mode, answer: Answer, contaminated: Contam
         output_tokens=completion.output_tokens,
         finish=completion.finish,
         lengths=tuple(map(len, responses)),
+        lowest=item.rubric.scale.lowest,
+        highest=item.rubric.scale.highest,
         responses=tuple(hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH] for text in responses),
     )
 

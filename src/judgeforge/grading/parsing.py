@@ -9,19 +9,21 @@ import json
 import re
 from dataclasses import dataclass
 
-from judgeforge.grading.records import SCORES, Choice, Format, Verdict
+from judgeforge.grading.records import FIVE_POINTS, Choice, Format, Scale, Verdict
 
 _OPENING = r"[\s:*_(\[\"'`]*"
 _CLOSING = r"[\s*_)\]\"'`.!]*"
 _LABEL = rf"(?:(?:score|response|answer){_OPENING})?"
 _VALUE = r"(?P<value>[+-]?\d+(?:[.,]\d+)?|[A-Za-z]|tie)"
+_JSON_VALUE = r"(?P<value>[+-]?\d+(?:\.\d+)?|[A-Za-z]|tie)"
 _SCALE = rf"(?:(?:/|out of)\s*(?P<scale>\d+){_CLOSING})?"
+_BEFORE = re.compile(rf"{_OPENING}{_LABEL}$", re.IGNORECASE)
 _VERDICT = re.compile(rf"{_OPENING}{_LABEL}{_VALUE}{_CLOSING}{_SCALE}$", re.IGNORECASE)
 """What the closing line holds if it is meant as a verdict, with or without a meaning in the format at hand."""
 
 JSON_MARKER = '"verdict":'
 """The marker of templates whose judges close as JSON: the last key of an object whose first is ``feedback``."""
-_JSON_VERDICT = re.compile(rf"{_OPENING}{_LABEL}{_VALUE}{_CLOSING}{_SCALE}(?P<end>[}},]?)", re.IGNORECASE)
+_JSON_VERDICT = re.compile(rf"{_OPENING}{_LABEL}{_JSON_VALUE}{_CLOSING}{_SCALE}(?P<end>[}},]?)", re.IGNORECASE)
 _JSON_FEEDBACK = re.compile(r'\s*\{\s*"feedback"\s*:\s*(?P<text>".*")\s*,\s*$', re.DOTALL)
 
 
@@ -66,10 +68,10 @@ def _read_feedback(text: str, marker: str) -> str:
     return text.strip().removeprefix("Feedback:").strip()
 
 
-def _read_score(closing: _Closing) -> int | None:
-    if closing.scale is not None and closing.scale != str(SCORES[-1]):
+def _read_score(closing: _Closing, scale: Scale) -> int | None:
+    if closing.scale is not None and closing.scale != str(scale.highest):
         return None
-    return next((score for score in SCORES if closing.value == str(score)), None)
+    return next((score for score in scale.scores if closing.value == str(score)), None)
 
 
 def _read_choice(closing: _Closing) -> Choice | None:
@@ -78,13 +80,14 @@ def _read_choice(closing: _Closing) -> Choice | None:
     return {"A": "A", "B": "B"}.get(closing.value.upper())  # type: ignore[return-value]
 
 
-def parse_verdict(completion: str, format: Format, marker: str) -> Verdict:
+def parse_verdict(completion: str, format: Format, marker: str, scale: Scale = FIVE_POINTS) -> Verdict:
     """Split a completion into feedback and verdict.
 
     Args:
         completion: the judge's own text, without the prompt.
         format: which kind of verdict is expected.
         marker: the template's result marker; ``JSON_MARKER`` has JSON's own quotes and ends.
+        scale: of the item's rubric; a score that is not on it is none.
     """
     closing = _find_closing(completion, marker)
     text = completion if closing is None else completion[: closing.start]
@@ -92,7 +95,7 @@ def parse_verdict(completion: str, format: Format, marker: str) -> Verdict:
     if closing is None:
         return Verdict(feedback=feedback)
     if format == "direct":
-        return Verdict(feedback=feedback, score=_read_score(closing))
+        return Verdict(feedback=feedback, score=_read_score(closing, scale))
     return Verdict(feedback=feedback, choice=_read_choice(closing))
 
 
@@ -103,3 +106,12 @@ def is_settled(completion: str, marker: str) -> bool:
     """
     closing = _find_closing(completion, marker)
     return closing is not None and closing.settled
+
+
+def awaits_verdict(following: str) -> bool:
+    """Tell whether a verdict could come next: what follows the marker so far may all stand before one.
+
+    Args:
+        following: the text behind the last marker.
+    """
+    return _BEFORE.match(following) is not None

@@ -1,8 +1,8 @@
 """What a judge is asked, and what it answers, in both formats (Prometheus 2, section 3)."""
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, NamedTuple, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, StringConstraints
 
 Format = Literal["direct", "pairwise"]
 Choice = Literal["A", "B"]
@@ -11,34 +11,78 @@ Message = dict[str, str]
 
 NonBlank = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
-SCORES = (1, 2, 3, 4, 5)
-"""The scale of direct assessment (paper, section 3.1)."""
 
-VERDICTS: dict[Format, tuple[str, ...]] = {"direct": tuple(map(str, SCORES)), "pairwise": get_args(Choice)}
-"""What can be chosen, by format."""
+class Scale(NamedTuple):
+    """The whole scores of direct assessment, from ``lowest`` to ``highest``."""
+
+    lowest: int
+    highest: int
+
+    @property
+    def scores(self) -> range:
+        """All scores, the lowest first."""
+        return range(self.lowest, self.highest + 1)
+
+    @property
+    def middle(self) -> float:
+        """What carries no information; between two scores where their number is even."""
+        return (self.lowest + self.highest) / 2
+
+    def describe(self) -> str:
+        """Say it in words."""
+        return f"{self.lowest} to {self.highest}"
+
+
+FIVE_POINTS = Scale(1, 5)
+"""The scale of the paper (section 3.1), and of whatever names none. It is left out where things are stored, so that
+their text, and digests of it, are the same as before there were others."""
+
+SCORES = tuple(FIVE_POINTS.scores)
+
+
+def _is_five_points(scale: Scale) -> bool:
+    return scale == FIVE_POINTS
+
+
+StoredScale = Annotated[Scale, Field(exclude_if=_is_five_points)]
+"""A scale as a field of what is stored."""
+
+
+def list_verdicts(format: Format, scale: Scale) -> tuple[str, ...]:
+    """List what can be chosen."""
+    return tuple(map(str, scale.scores)) if format == "direct" else get_args(Choice)
 
 
 class Rubric(BaseModel):
-    """A score rubric: the question asked of a response and what each score from 1 to 5 means.
+    """A score rubric: the question asked of a response and what each score means.
 
     Args:
         criteria: the question.
-        levels: five descriptions, of score 1 first.
+        levels: a description of each score, two or more, of the lowest first.
+        lowest: the lowest score.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     criteria: NonBlank
-    levels: tuple[NonBlank, NonBlank, NonBlank, NonBlank, NonBlank]
+    levels: Annotated[tuple[NonBlank, ...], Field(min_length=2)]
+    lowest: Annotated[NonNegativeInt, Field(exclude_if=lambda lowest: lowest == FIVE_POINTS.lowest)] = (
+        FIVE_POINTS.lowest
+    )
+
+    @property
+    def scale(self) -> Scale:
+        """The scores that it describes."""
+        return Scale(self.lowest, self.lowest + len(self.levels) - 1)
 
 
 class DirectItem(BaseModel):
-    """One response to be scored from 1 to 5.
+    """One response to be scored.
 
     Args:
         item_id: unique within its set.
         prompt_id: the cluster of all intervals and tests: items of one instruction share it.
-        reference: an answer that deserves a 5, or None.
+        reference: an answer that deserves the highest score, or None.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -75,7 +119,7 @@ class Verdict(BaseModel):
 
     Args:
         feedback: the text before the closing marker (all of it where there is no marker).
-        score: of direct assessment, 1 to 5.
+        score: of direct assessment, on the scale of the item's rubric.
         choice: of pairwise ranking; a tie only in verdicts recorded elsewhere: no judge here is taught to say it.
     """
 
@@ -97,6 +141,7 @@ class TrainingExample(BaseModel):
     Args:
         prompt_id: the instruction it belongs to; a split never parts rows of one ``prompt_id``.
         messages: system, user and assistant messages, in that order.
+        scale: of the item's rubric.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -105,3 +150,4 @@ class TrainingExample(BaseModel):
     prompt_id: str
     format: Format
     messages: tuple[Message, ...]
+    scale: StoredScale = FIVE_POINTS

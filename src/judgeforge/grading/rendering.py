@@ -23,13 +23,24 @@ class ChatTokenizer(Protocol):
 
 
 def render_prompt(item: DirectItem | PairwiseItem, template: JudgeTemplate) -> list[Message]:
-    """Render what the judge is asked: a system and a user message."""
-    fields = {"instruction": item.instruction, "criteria": item.rubric.criteria}
-    fields |= {f"level_{score}": level for score, level in enumerate(item.rubric.levels, start=1)}
-    fields["reference_clause"] = template.reference_clause if item.reference else ""
-    fields["reference_section"] = (
-        fill(template.reference_section, {"reference": item.reference}) if item.reference else ""
-    )
+    """Render what the judge is asked: a system and a user message.
+
+    Raises:
+        InputError: the template does not show rubrics of the item's scale.
+    """
+    rubric = item.rubric
+    template.check_scale(rubric.scale)
+    ends = {"lowest": str(rubric.scale.lowest), "highest": str(rubric.scale.highest)}
+    levels = list(zip(map(str, rubric.scale.scores), rubric.levels, strict=True))
+    fields = {"instruction": item.instruction, "criteria": rubric.criteria} | ends
+    if template.level_line is None:
+        fields |= {f"level_{score}": level for score, level in levels}
+    else:
+        lines = [fill(template.level_line, {"score": score, "level": level}) for score, level in levels]
+        fields["levels"] = "\n".join(lines)
+    clause, section = template.select_reference(item.format)
+    fields["reference_clause"] = clause if item.reference else ""
+    fields["reference_section"] = fill(section, ends | {"reference": item.reference}) if item.reference else ""
     if isinstance(item, DirectItem):
         text = fill(template.direct, fields | {"response": item.response})
     else:
@@ -48,7 +59,10 @@ def render_verdict(verdict: Verdict, template: JudgeTemplate) -> str:
         raise ValueError("a verdict without score or choice cannot be taught")
     feedback = verdict.feedback.strip()
     if template.result_marker == JSON_MARKER:
-        return json.dumps({"feedback": feedback, "verdict": verdict.score or verdict.choice}, ensure_ascii=False)
+        return json.dumps(
+            {"feedback": feedback, "verdict": verdict.choice if verdict.score is None else verdict.score},
+            ensure_ascii=False,
+        )
     return f"{feedback} {template.result_marker} {closing}"
 
 

@@ -40,7 +40,7 @@ class JudgeModel(PythonModel):
         """
         from judgeforge.engines.grading import grade_items  # noqa: PLC0415
 
-        graded = grade_items(self._engine, build_items(model_input), self._template)
+        graded = grade_items(self._engine, build_items(model_input, any_scale=self._template.any_scale), self._template)
         columns = {
             "feedback": [verdict.feedback for verdict, _ in graded],
             "score": pd.array([verdict.score for verdict, _ in graded], dtype="Int64"),

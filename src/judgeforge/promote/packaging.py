@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from judgeforge.engines.protocol import build_generation
+from judgeforge.grading.templates import load_template
 from judgeforge.params import EvaluateParams
 from judgeforge.promote.evidence import Evidence
 
@@ -41,7 +42,7 @@ def log_model(evidence: Evidence, engine: EvaluateParams) -> str:
         name="judge",
         python_model=str(_MODEL_SCRIPT),
         artifacts=artifacts,
-        signature=_build_signature(),
+        signature=_build_signature(load_template(evidence.model).any_scale),
         pip_requirements=_pin_requirements(),
         model_config={
             "generation": build_generation(engine).model_dump(),
@@ -51,14 +52,15 @@ def log_model(evidence: Evidence, engine: EvaluateParams) -> str:
     return str(stored.model_uri)
 
 
-def _build_signature() -> Any:
+def _build_signature(any_scale: bool) -> Any:
     from mlflow.models import ModelSignature  # noqa: PLC0415
     from mlflow.types import ColSpec, Schema  # noqa: PLC0415
 
-    from judgeforge.promote.frames import OPTIONAL_COLUMNS, REQUIRED_COLUMNS  # noqa: PLC0415 - pandas takes half a second
+    from judgeforge.promote.frames import LOWEST_COLUMN, list_columns  # noqa: PLC0415 - pandas takes half a second
 
-    inputs: list[Any] = [ColSpec("string", name) for name in REQUIRED_COLUMNS]
-    inputs += [ColSpec("string", name, required=False) for name in OPTIONAL_COLUMNS]
+    required, optional = list_columns(any_scale)
+    inputs: list[Any] = [ColSpec("string", name) for name in required]
+    inputs += [ColSpec("long" if name == LOWEST_COLUMN else "string", name, required=False) for name in optional]
     outputs: list[Any] = [ColSpec("string", "feedback"), ColSpec("long", "score", required=False)]
     outputs += [ColSpec("string", "choice", required=False), ColSpec("string", "raw_text")]
     return ModelSignature(Schema(inputs), Schema(outputs))

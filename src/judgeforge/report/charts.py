@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from judgeforge.grading.records import SCORES, Format
+from judgeforge.grading.records import Format
 from judgeforge.report.figures import Figure
 from judgeforge.report.numbers import format_cell, format_difference
 from judgeforge.statistics import CHANCE, MAIN_MEASURE
@@ -123,34 +123,36 @@ def build_heatmap(confusion: Sequence[Sequence[int]]) -> list[list[dict[str, Any
         confusion: gold score by given score, a last column for unparsable.
     """
     rows = []
-    for gold, counts in zip(SCORES, confusion, strict=True):
+    for gold, counts in enumerate(confusion):
         total = sum(counts)
         rows.append(
             [
                 {"count": count, "share": round(count / total, 3) if total else 0.0, "exact": given == gold}
-                for given, count in enumerate(counts, start=1)
+                for given, count in enumerate(counts)
             ]
         )
     return rows
 
 
-def build_calibration(confusion: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
+def build_calibration(confusion: Sequence[Sequence[int]], lowest: int = 1) -> list[dict[str, Any]]:
     """Lay out what a judge's scores are worth: the mean gold score of the items that it gave each score.
 
     Args:
         confusion: gold score by given score, a last column for unparsable.
+        lowest: score of the scale.
 
     Returns:
         of each score that was given: ``given``, ``gold`` (the mean), ``count`` and ``share`` of the items.
     """
     total = sum(map(sum, confusion)) or 1
     points = []
-    for given in SCORES:
-        counts = [row[given - 1] for row in confusion]
+    for place in range(len(confusion)):
+        counts = [row[place] for row in confusion]
         count = sum(counts)
         if count:
-            mean = sum(gold * each for gold, each in zip(SCORES, counts, strict=True)) / count
-            points.append({"given": given, "gold": round(mean, 3), "count": count, "share": round(count / total, 3)})
+            mean = sum(gold * each for gold, each in enumerate(counts, start=lowest)) / count
+            share = round(count / total, 3)
+            points.append({"given": lowest + place, "gold": round(mean, 3), "count": count, "share": share})
     return points
 
 

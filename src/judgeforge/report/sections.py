@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from judgeforge.grading.records import Format
+from judgeforge.grading.records import FIVE_POINTS, Format, Scale
 from judgeforge.report.breakdown import build_breakdown
 from judgeforge.report.captions import describe_basis, describe_ceiling, describe_items, title_benchmark
 from judgeforge.report.charts import build_bias, build_calibration, build_dots, build_forest, build_heatmap
@@ -94,7 +94,8 @@ def _lay_out_forest(kind: Format, name: str, differences: Mapping[str, Any]) -> 
 
 
 def _build_format_plots(sources: Sources, name: str, kind: Format) -> dict[str, Any]:
-    found: dict[str, Any] = {"heatmaps": {}, "calibration": {}, "bias": None}
+    scale = Scale(*sources.find_entry(name).get("scale", FIVE_POINTS))
+    found: dict[str, Any] = {"heatmaps": {}, "calibration": {}, "bias": None, "scale": scale}
     judging = sources.list_judging(name)
     if not sources.find_entry(name)["items"]:
         return found
@@ -103,7 +104,7 @@ def _build_format_plots(sources: Sources, name: str, kind: Format) -> dict[str, 
     tables = {each.judge: each.metrics[name]["confusion"] for each in judging}
     return found | {
         "heatmaps": {judge: build_heatmap(table) for judge, table in tables.items()},
-        "calibration": {judge: build_calibration(table) for judge, table in tables.items()},
+        "calibration": {judge: build_calibration(table, scale.lowest) for judge, table in tables.items()},
     }
 
 

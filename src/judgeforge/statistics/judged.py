@@ -2,10 +2,8 @@
 
 import polars as pl
 
-from judgeforge.grading.records import SCORES
-
-MIDDLE = SCORES[len(SCORES) // 2]
-"""The score that an unparsable answer counts as: it carries no information."""
+MIDDLE = (pl.col("lowest") + pl.col("highest")) / 2
+"""The score that an unparsable answer counts as, the middle of the item's scale: it carries no information."""
 
 JUDGED_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "judge": pl.String,
@@ -33,6 +31,8 @@ JUDGED_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "length_b": pl.Int64,
     "response_a": pl.String,
     "response_b": pl.String,
+    "lowest": pl.Int64,
+    "highest": pl.Int64,
 }
 """One row an item and method: choices are named by the order given, also where the other order was shown."""
 
@@ -40,7 +40,18 @@ _HALF = 0.5
 """What a tie counts for either side."""
 
 _KEYS = ["judge", "mode", "benchmark", "format", "method", "item_id"]
-_FACTS = ["prompt_id", "group", "contaminated", "gold_score", "graders", "gold_choice", "lengths", "responses"]
+_FACTS = [
+    "prompt_id",
+    "group",
+    "contaminated",
+    "gold_score",
+    "graders",
+    "gold_choice",
+    "lengths",
+    "responses",
+    "lowest",
+    "highest",
+]
 
 
 def build_judged_items(verdicts: pl.DataFrame) -> pl.DataFrame:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from judgeforge.grading.records import SCORES, Format
+from judgeforge.grading.records import Format, Scale
 from judgeforge.statistics.bootstrap import cluster_bootstrap
 from judgeforge.statistics.judged import build_judged_items
 from judgeforge.statistics.measure import compute
@@ -30,7 +30,8 @@ def compute_metrics(
         the gate does not use it), ``answers``, ``unparsable_rate`` (of the answers), ``coverage`` (both None where no
         item is left), ``metrics`` (name to value, low, high), ``groups`` (name to the main metric's value and its
         items), ``run_alpha`` and ``ceiling`` (see ``judgeforge.statistics.reliability``) and ``bootstrap``; with
-        ``confusion`` (direct: gold score by predicted score, a last column for unparsable) or ``ties`` and
+        ``scale`` (direct: lowest and highest score), ``confusion`` (direct: gold score by predicted score, the lowest
+        first, a last column for unparsable) or ``ties`` and
         ``transitivity`` (pairwise: items that accuracy leaves out; see there); where pairs were judged by two direct
         grades, too, ``direct_for_pairwise`` (its ``accuracy``, with and without ties, and ``unparsable_rate``; and
         ``gap``: the accuracy of the pairwise verdicts less it, the paper's Table 13).
@@ -71,7 +72,8 @@ def _measure_benchmark(verdicts: pl.DataFrame, bootstrap: dict[str, Any], max_sh
         "bootstrap": bootstrap,
     }
     if kind == "direct":
-        return entry | {"confusion": _count_confusion(clean)}
+        scale = Scale(verdicts["lowest"][0], verdicts["highest"][0])
+        return entry | {"scale": list(scale), "confusion": _count_confusion(clean, scale)}
     entry["transitivity"] = compute_transitivity(clean)
     entry["ties"] = int((clean["gold_choice"] == "tie").sum())
     graded = everything.filter((pl.col("method") == "direct_for_pairwise") & ~pl.col("contaminated"))
@@ -106,12 +108,12 @@ def _measure_groups(clean: pl.DataFrame, format: Format) -> dict[str, Any]:
     return groups
 
 
-def _count_confusion(clean: pl.DataFrame) -> list[list[int]]:
-    unparsable = SCORES[-1] + 1
+def _count_confusion(clean: pl.DataFrame, scale: Scale) -> list[list[int]]:
+    unparsable = scale.highest + 1
     gold = round_score(pl.coalesce(pl.col("graders").list.median(), "gold_score")).cast(pl.Int64)
     given = round_score(pl.col("score")).cast(pl.Int64).fill_null(unparsable)
     pairs = clean.select(gold=gold, given=given)
-    table = np.zeros((len(SCORES), unparsable), dtype=int)
-    np.add.at(table, (pairs["gold"].to_numpy() - 1, pairs["given"].to_numpy() - 1), 1)
+    table = np.zeros((len(scale.scores), len(scale.scores) + 1), dtype=int)
+    np.add.at(table, tuple((pairs[name] - scale.lowest).to_numpy() for name in ("gold", "given")), 1)
     counts: list[list[int]] = table.tolist()
     return counts

@@ -9,7 +9,6 @@ import krippendorff
 import numpy as np
 import polars as pl
 
-from judgeforge.grading.records import SCORES
 from judgeforge.statistics.measure import Array, Pearson, compute
 
 _CHOICES = ("A", "B", "tie")
@@ -94,7 +93,8 @@ def compute_run_alpha(answers: pl.DataFrame) -> float | None:
     runs = answers.pivot(on="sample", index=["item_id", "order"], values=value).drop("item_id", "order")
     if direct:
         table = runs.cast(pl.Float64).fill_null(float("nan")).to_numpy().T
-        return _compute_alpha(table, "ordinal", np.array(SCORES, dtype=float))
+        scores = np.arange(answers["lowest"][0], answers["highest"][0] + 1, dtype=float)
+        return _compute_alpha(table, "ordinal", scores)
     codes = runs.select(pl.all().replace_strict({name: code for code, name in enumerate(_CHOICES)}, default=None))
     table = codes.cast(pl.Float64).fill_null(float("nan")).to_numpy().T
     return _compute_alpha(table, "nominal", np.arange(len(_CHOICES), dtype=float))

@@ -5,9 +5,13 @@ import math
 
 import pytest
 
+from judgeforge.engines.endpoint.requests import build_request
+from judgeforge.engines.endpoint.settings import EndpointSettings
+from judgeforge.engines.protocol import Conversation, Generation
 from judgeforge.errors import InputError
+from judgeforge.grading.records import Scale
 
-from .conftest import ask, say
+from .conftest import GREEDY, ask, say
 
 
 def spell(*tokens: tuple[str, dict[str, float]]) -> dict:
@@ -87,3 +91,35 @@ def test_settings_reach_the_endpoint_in_its_own_words(server, build):
     assert body["max_completion_tokens"] == 40 and "max_tokens" not in body and "temperature" not in body
     assert body["messages"] == [{"role": "user", "content": "Judge.\n\n0?"}]
     assert body["reasoning_effort"] == "low"
+
+
+def on_scale(lowest: int, highest: int) -> list[Conversation]:
+    return [each.model_copy(update={"scale": Scale(lowest, highest)}) for each in ask(1)]
+
+
+def test_verdicts_are_those_of_the_items_scale(server, build):
+    tokens = spell(("[RESULT]", {}), (" 0", {" 0": 0.3, " 1": 0.1, " 5": 0.6}))
+    server.script = lambda n, body: say("[RESULT] 0", logprobs=tokens)
+    ((_, completion),) = build(expectation=True, top_logprobs=20).complete(on_scale(0, 1))
+    assert (completion.finish, completion.probabilities) == ("verdict", pytest.approx({"0": 0.75, "1": 0.25}))
+    server.script = lambda n, body: say(" 10" if "structured_outputs" in body else "Fine.")
+    ((_, completion),) = build(constrained=True, structured_outputs=True).complete(on_scale(8, 10))
+    assert (completion.finish, completion.text) == ("verdict", "Fine. [RESULT] 10")
+    assert server.bodies[-1]["structured_outputs"] == {"choice": [" 8", " 9", " 10"]}
+
+
+def test_scores_of_two_digits_are_not_weighed_where_their_tokens_are_not_known(server, build):
+    with pytest.raises(InputError, match="from 1 to 10 cannot be weighed at an endpoint"):
+        list(build(expectation=True, top_logprobs=20).complete(on_scale(1, 10)))
+    assert not server.bodies
+
+
+def test_answers_that_were_paid_for_are_found_by_the_same_key_as_ever():
+    settings = EndpointSettings.model_validate(
+        {"base_url": "http://127.0.0.1:1/v1", "model": "some-judge", "api_key_env": None}
+    )
+    asked = Conversation(format="direct", messages=({"role": "user", "content": "Say."},))
+    key = build_request(asked, settings, Generation.model_validate(GREEDY), "[RESULT]").key
+    assert key == "b320efb9c22b54453a6f6c31880abf61057175b944b3c4cd0e7aa9b6e2561f22"
+    other = asked.model_copy(update={"scale": Scale(0, 1)})
+    assert build_request(other, settings, Generation.model_validate(GREEDY), "[RESULT]").key != key

@@ -104,7 +104,7 @@ def test_a_pinned_file_may_be_named_in_capitals(tmp_path: Path) -> None:
         ([pair(gold=None)], {}, "Row 1 of .* has no 'gold'"),
         ([pair(instruction=None)], {}, "has no 'instruction'"),
         ([pair()], {"rubric": None}, "Row 1 of .* has no rubric"),
-        ([pair(rubric={"criteria": "x"})], {}, "a rubric without criteria and five levels"),
+        ([pair(rubric={"criteria": "x"})], {}, "a rubric without criteria and two or more levels"),
         ([pair(instruction=" ")], {}, "Row 1 of .* has a bad instruction"),
         ([pair(item_id="x"), pair(item_id="x")], {}, "two rows of the item_id 'x'"),
         ([pair(response_a=["5"])], {}, "Row 1 of .* has in 'response_a' no text, but list"),

@@ -106,6 +106,15 @@ def grade(*arguments: str) -> Any:
     return CliRunner().invoke(build_app(words), words)
 
 
+def test_another_scale_takes_a_judge_of_every_scale(workplace: Path) -> None:
+    words = ["grade", "--criteria", "Right?", "--level", "no", "--level", "yes", "--lowest", "4", "--model", "judge"]
+    words += ["--instruction", "Add.", "--response", "5"]
+    refused = CliRunner().invoke(build_app(words), words)
+    assert "judgeforge-1 shows rubrics with scores from 1 to 5" in str(refused.exception)
+    write_template(load_template("judgeforge-2"), workplace / "judge")
+    assert "score 4 (4 to 5)" in CliRunner().invoke(build_app(words), words).stdout
+
+
 def test_one_item_is_graded_with_the_settings_of_its_evaluation(workplace: Path) -> None:
     shown = grade("--model", "judge", "--instruction", "Add.", "--response", "5")
     assert shown.exit_code == 0

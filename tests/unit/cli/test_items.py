@@ -29,13 +29,13 @@ def test_a_rubric_is_json_or_yaml(suffix: str, tmp_path: Path) -> None:
         else "criteria: Is it right?\nlevels: [one, two, three, four, five]\n"
     )
     assert load_rubric(path) == RUBRIC
-    assert build_rubric(path, None, []) == RUBRIC
+    assert build_rubric(path, None, [], 1) == RUBRIC
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("criteria: x\nlevels: [one, two, three, four]", r"levels\.4 is missing"),
+        ("criteria: x\nlevels: [one]", "levels Tuple should have at least 2 items"),
         ("levels: [one, two, three, four, five]", "criteria is missing"),
         ("criteria: x\nlevels: [one, two, three, four, ' ']", r"levels\.4 "),
         ("criteria: [", "is no rubric"),
@@ -49,14 +49,16 @@ def test_what_is_no_rubric_is_named(text: str, message: str, tmp_path: Path) -> 
         load_rubric(path)
 
 
-def test_a_rubric_of_options_needs_the_question_and_five_levels(tmp_path: Path) -> None:
-    assert build_rubric(None, "Is it right?", LEVELS) == RUBRIC
-    assert build_rubric(None, None, []) is None
-    for criteria, levels in (("x", LEVELS[:4]), (None, LEVELS), ("x", [])):
-        with pytest.raises(InputError, match="five --level"):
-            build_rubric(None, criteria, levels)
+def test_a_rubric_of_options_needs_the_question_and_its_levels(tmp_path: Path) -> None:
+    assert build_rubric(None, "Is it right?", LEVELS, 1) == RUBRIC
+    assert build_rubric(None, None, [], 1) is None
+    verdict = build_rubric(None, "Is it right?", ["It is not.", "It is."], 0)
+    assert verdict is not None and verdict.scale == (0, 1)
+    for criteria, levels in (("x", LEVELS[:1]), (None, LEVELS), ("x", [])):
+        with pytest.raises(InputError, match="a --level for each score"):
+            build_rubric(None, criteria, levels, 1)
     with pytest.raises(InputError, match="--rubric and --criteria/--level together"):
-        build_rubric(tmp_path / "rubric.yaml", "x", [])
+        build_rubric(tmp_path / "rubric.yaml", "x", [], 1)
 
 
 def test_one_response_is_scored_and_two_are_compared() -> None:

@@ -30,6 +30,14 @@ def test_a_changed_word_changes_the_digest() -> None:
     assert changed.compute_digest() != template.compute_digest()
 
 
+def test_the_digest_of_a_released_template_is_settled() -> None:
+    """Journals, caches and registered judges know their template by it."""
+    assert (
+        load_template("judgeforge-1").compute_digest()
+        == "f89a780916f62201bb7ab9cf0a031261f7094cb897f53201ae5af1668fbcb7f2"
+    )
+
+
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(InputError, match=r"no judge template 'nosuch'.*judgeforge-1"):
         load_template("nosuch")

@@ -1,10 +1,21 @@
+import re
 from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from jinja2 import Environment, PackageLoader
 
-from judgeforge.report.charts import Axis, build_curve, build_dots, build_forest, build_heatmap, build_measure_axis
+from judgeforge.grading.records import Scale
+from judgeforge.report.charts import (
+    Axis,
+    build_calibration,
+    build_curve,
+    build_dots,
+    build_forest,
+    build_heatmap,
+    build_measure_axis,
+)
 from judgeforge.report.figures import Figure
 from judgeforge.report.reliability import build_reliability
 
@@ -86,3 +97,15 @@ def test_reliability_has_a_row_a_benchmark_and_marks_of_its_own(large) -> None:
 def test_nothing_is_drawn_of_a_judge_whose_steadiness_is_unknown(sources) -> None:
     alone = replace(sources.subject, metrics={"embedded_direct": sources.subject.metrics["embedded_direct"]})
     assert build_reliability(replace(sources, evaluations=(alone,)), alone) is None
+
+
+def test_maps_of_every_scale_have_a_row_a_score() -> None:
+    plots = Environment(loader=PackageLoader("judgeforge.report"), autoescape=True).get_template("plots.html.jinja")
+    confusion = [[1, 0, 1], [0, 3, 0]]
+    drawn = plots.module.heatmap(build_heatmap(confusion), 0, "x")
+    assert re.findall(r">(0|1|none)</text>", drawn)[-3:] == ["0", "1", "none"]
+    assert 'viewBox="0 0 150 116"' in drawn and drawn.count("<rect") == 6 + 2
+    worth = plots.module.calibration(build_calibration(confusion, 0), Scale(0, 1), "x")
+    # On the dashed line: given 0 are of gold 0, given 1 of gold 1.
+    assert re.findall(r'cx="(\d+)" cy="([\d.]+)"', worth) == [("54", "61.0"), ("88", "27.0")]
+    assert 'x1="54" y1="61" x2="88" y2="27"' in worth

@@ -13,7 +13,7 @@ def build_table(rows: list[dict]) -> pl.DataFrame:
     defaults = {"judge": "merged", "group": "facts", "contaminated": False, "feedback": "", "raw_text": ""}
     defaults |= {"gold_score": None, "gold_choice": None, "score": None, "choice": None, "finish": "verdict"}
     defaults |= {"prompt_tokens": 1, "output_tokens": 1, "mode": "clean", "sample": 0, "graders": []}
-    defaults |= {"expected_score": None, "lengths": [2, 3], "responses": ["x", "y"]}
+    defaults |= {"expected_score": None, "lengths": [2, 3], "responses": ["x", "y"], "lowest": 1, "highest": 5}
     numbered = [{"item_id": f"i{index}", "prompt_id": f"p{index}", **row} for index, row in enumerate(rows)]
     return pl.DataFrame([defaults | row for row in numbered], schema=SCHEMA)
 

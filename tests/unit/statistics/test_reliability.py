@@ -98,7 +98,16 @@ def test_items_that_more_people_graded_than_most_do_not_take_the_ceiling_over() 
 
 def runs(format: str, *samples: list) -> pl.DataFrame:
     rows = [
-        {"item_id": f"i{n}", "order": "", "sample": k, "format": format, "score": None, "choice": None}
+        {
+            "item_id": f"i{n}",
+            "order": "",
+            "sample": k,
+            "format": format,
+            "score": None,
+            "choice": None,
+            "lowest": 1,
+            "highest": 5,
+        }
         | ({"score": value} if format == "direct" else {"choice": value})
         for k, values in enumerate(samples)
         for n, value in enumerate(values)

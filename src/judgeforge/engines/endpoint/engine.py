@@ -19,10 +19,13 @@ from judgeforge.engines.endpoint.replies import Reply
 from judgeforge.engines.endpoint.requests import Request, build_closing_request, build_request, estimate_tokens
 from judgeforge.engines.endpoint.settings import EndpointSettings
 from judgeforge.engines.protocol import Completion, Conversation, Generation, check_closing
+from judgeforge.errors import InputError
 from judgeforge.grading.parsing import parse_verdict
 from judgeforge.grading.templates import JudgeTemplate
 
 _CLAIMED_WAIT_S = 0.2
+_HIGHEST_DIGIT = 9
+"""Of scores of one digit, each is one token."""
 _UNANSWERED = {"refused", "prompt_too_long"}
 
 
@@ -77,6 +80,7 @@ class EndpointEngine:
 
     def estimate(self, conversations: Sequence[Conversation]) -> Estimate:
         """Say what these questions would cost at most; prompts are counted by their characters."""
+        self._check_scales(conversations)
         requests = {request.key: request for request in map(self._build, conversations)}
         with AnswerCache(self._cache) as cache:
             missing = [request for request in requests.values() if cache.find(request) is None]
@@ -90,6 +94,7 @@ class EndpointEngine:
 
     def complete(self, conversations: Sequence[Conversation]) -> Iterator[tuple[int, Completion]]:
         """Yield (index, completion) as each comes; closing the iterator takes back what is on its way."""
+        self._check_scales(conversations)
         done: queue.SimpleQueue[tuple[int, Completion] | None] = queue.SimpleQueue()
         with start_blocking_portal() as portal:
             running = portal.start_task_soon(self._answer_all, conversations, done)
@@ -105,6 +110,15 @@ class EndpointEngine:
                 pass
             except ExceptionGroup as group:
                 raise _unwrap(group) from None
+
+    def _check_scales(self, conversations: Sequence[Conversation]) -> None:
+        wide = [each.scale for each in conversations if each.format == "direct" and each.scale.highest > _HIGHEST_DIGIT]
+        if wide and self._generation.expectation:
+            raise InputError(
+                f"Scores from {wide[0].describe()} cannot be weighed at an endpoint: which tokens spell "
+                f"{wide[0].highest} there is not known.",
+                "set evaluate.expectation to false, or use a scale of one digit.",
+            )
 
     def _build(self, conversation: Conversation) -> Request:
         return build_request(conversation, self._settings, self._generation, self._marker)
@@ -147,7 +161,7 @@ class EndpointEngine:
             closing = build_closing_request(request, reply.text, self._settings, self._generation)
             reply = await self._get(closing, client, cache)
             text, output_tokens = closing.before + reply.text, output_tokens + reply.output_tokens
-        parsed = parse_verdict(text, conversation.format, self._marker).parsed
+        parsed = parse_verdict(text, conversation.format, self._marker, conversation.scale).parsed
         return Completion(
             text=text,
             prompt_tokens=reply.prompt_tokens,

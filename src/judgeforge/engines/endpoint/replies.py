@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from judgeforge.engines.endpoint.requests import Request, estimate_tokens
 from judgeforge.engines.probabilities import compute_shares
 from judgeforge.grading.parsing import parse_verdict
-from judgeforge.grading.records import VERDICTS, Format
+from judgeforge.grading.records import list_verdicts
 
 _REFUSALS = {"content_filter", "refusal"}
 """Values of ``finish_reason`` that say that a filter, or the model, would not answer."""
@@ -92,7 +92,7 @@ def parse_reply(document: Any, request: Request) -> Reply:
         finish="refused" if refused else "length" if choice.finish_reason == "length" else "end",
         prompt_tokens=estimate_tokens(request.prompt) if usage.prompt_tokens is None else usage.prompt_tokens,
         output_tokens=estimate_tokens(text) if usage.completion_tokens is None else usage.completion_tokens,
-        probabilities=compute_probabilities(_cut_to(text, tokens), request.before, request.format, request.marker),
+        probabilities=compute_probabilities(_cut_to(text, tokens), request),
     )
 
 
@@ -107,41 +107,38 @@ def _cut_to(text: str, tokens: Sequence[TokenChances]) -> list[TokenChances]:
     return kept
 
 
-def compute_probabilities(
-    tokens: Sequence[TokenChances], before: str, format: Format, marker: str
-) -> dict[str, float] | None:
+def compute_probabilities(tokens: Sequence[TokenChances], request: Request) -> dict[str, float] | None:
     """Compute the probability of each verdict at the verdict's token: its share in that of all verdicts listed there.
 
     A verdict that is not among the alternatives counts as 0. None where there is no verdict.
 
     Args:
         tokens: of the answer.
-        before: the judge's text that the answer goes on from.
-        format: of the verdict.
-        marker: the template's result marker.
+        request: what it answers.
     """
-    position = _find_verdict_token(tokens, before, format, marker)
+    position = _find_verdict_token(tokens, request)
     if position is None:
         return None
     place = tokens[position]
     listed = {each.token: each.logprob for each in [place, *place.top_logprobs]}
-    chances: dict[str, list[float]] = {name: [] for name in VERDICTS[format]}
+    chances: dict[str, list[float]] = {name: [] for name in list_verdicts(request.format, request.scale)}
     for token, logprob in listed.items():
         if (name := token.strip(" ")) in chances:
             chances[name].append(logprob)
     return compute_shares(chances)
 
 
-def _find_verdict_token(tokens: Sequence[TokenChances], before: str, format: Format, marker: str) -> int | None:
+def _find_verdict_token(tokens: Sequence[TokenChances], request: Request) -> int | None:
     """Find the token that says the verdict which the parser reads: behind the first marker that closes the text."""
+    before, marker = request.before, request.marker
     text = before + "".join(each.token for each in tokens)
     start = text.find(marker)
     while start >= 0:
         behind = start + len(marker)
         following = text.find(marker, behind)
-        verdict = parse_verdict(text[: following if following >= 0 else None], format, marker)
+        verdict = parse_verdict(text[: following if following >= 0 else None], request.format, marker, request.scale)
         if verdict.parsed:
-            name = str(verdict.score or verdict.choice)
+            name = str(verdict.choice if verdict.score is None else verdict.score)
             return _find_token(tokens, len(before), behind, name)
         start = following
     return None

@@ -7,12 +7,12 @@ judge's turn goes on behind the marker, may choose among the verdicts only (vLLM
 import hashlib
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from judgeforge.engines.endpoint.settings import EndpointSettings
 from judgeforge.engines.protocol import Conversation, Generation
-from judgeforge.grading.records import VERDICTS, Format
+from judgeforge.grading.records import FIVE_POINTS, Format, Scale, list_verdicts
 from judgeforge.grading.rendering import join_system_message
 
 CHARACTERS_PER_TOKEN = 4
@@ -38,6 +38,7 @@ class Request:
         marker: the template's result marker.
         draw: what tells draws at random from the same body apart; "" where all are the same.
         before: the judge's text that the answer goes on from.
+        scale: of the scores that may be given.
     """
 
     url: str
@@ -46,11 +47,14 @@ class Request:
     marker: str
     draw: str
     before: str = ""
+    scale: Scale = FIVE_POINTS
 
     @property
     def key(self) -> str:
         """A digest of all that could change the answer."""
-        identity = [self.url, self.body, self.format, self.marker, self.draw]
+        # Answers that were paid for before there were other scales are found by the same key.
+        scale = [] if self.scale == FIVE_POINTS else [self.scale]
+        identity = [self.url, self.body, self.format, self.marker, self.draw, *scale]
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
     @property
@@ -74,7 +78,8 @@ def build_request(
     elif generation.expectation:
         body |= _ask_for_probabilities(settings)
     body[settings.max_tokens_field] = limit
-    return Request(settings.url, body, conversation.format, marker, _name_draw(settings, generation, conversation))
+    draw = _name_draw(settings, generation, conversation)
+    return Request(settings.url, body, conversation.format, marker, draw, scale=conversation.scale)
 
 
 def build_closing_request(first: Request, feedback: str, settings: EndpointSettings, generation: Generation) -> Request:
@@ -92,12 +97,12 @@ def build_closing_request(first: Request, feedback: str, settings: EndpointSetti
         "messages": [*first.body["messages"], {"role": "assistant", "content": before}],
         "add_generation_prompt": False,
         "continue_final_message": True,
-        "structured_outputs": {"choice": [f" {verdict}" for verdict in VERDICTS[first.format]]},
+        "structured_outputs": {"choice": [f" {verdict}" for verdict in list_verdicts(first.format, first.scale)]},
         settings.max_tokens_field: CLOSING_TOKENS,
     }
     if generation.expectation:
         body |= _ask_for_probabilities(settings)
-    return Request(first.url, body, first.format, first.marker, first.draw, before)
+    return replace(first, body=body, before=before)
 
 
 def _build_body(
