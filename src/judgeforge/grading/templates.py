@@ -90,8 +90,8 @@ class JudgeTemplate(BaseModel):
             raise InputError(
                 f"The judge template {self.name} shows rubrics with scores from {FIVE_POINTS.describe()}, and this one "
                 f"has scores from {scale.describe()}.",
-                "use a template for every scale, such as judgeforge-2: in prepare.template, or by --template for a judge "
-                "that was not trained here; or describe five levels.",
+                "use a template for every scale, such as judgeforge-2: in prepare.template, or by --template for a "
+                "judge that was not trained here; or describe five levels.",
             )
 
     def pin_five_points(self) -> "JudgeTemplate":

@@ -18,6 +18,8 @@ from judgeforge.engines.transformers import TransformersEngine
 from judgeforge.engines.vllm import VllmEngine
 from judgeforge.errors import InputError
 from judgeforge.grading.parsing import parse_verdict
+from judgeforge.grading.records import Scale
+from judgeforge.params import VllmParams
 
 pytestmark = pytest.mark.vllm
 
@@ -30,6 +32,7 @@ GREEDY = {
     "seed": 1,
 }
 OPTIONS = {"batch_size": 8, "dtype": "float32", "cpu_threads": 2}
+MACHINE = VllmParams(tensor_parallel_size=1, gpu_memory_utilization=0.9, cpu_cache_gib=1)
 START_S = 240
 
 
@@ -49,13 +52,27 @@ def read(engine: Engine, conversations: list[Conversation]) -> list[Completion]:
 
 @pytest.fixture(scope="module")
 def free(miniature, template) -> VllmEngine:
-    return VllmEngine(miniature, template=template, generation=Generation.model_validate(GREEDY), **OPTIONS)
+    return VllmEngine(
+        miniature, template=template, generation=Generation.model_validate(GREEDY), machine=MACHINE, **OPTIONS
+    )
 
 
 def with_generation(engine: VllmEngine, **decoding) -> VllmEngine:
     """The same loaded model, decoding otherwise: loading takes half a minute."""
     engine._generation = Generation.model_validate(GREEDY | decoding)
     return engine
+
+
+def test_verdicts_are_constrained_to_the_scale_of_their_item(free, template):
+    engine = with_generation(free, constrained=True, expectation=True)
+    pass_fail = [each.model_copy(update={"scale": Scale(0, 1)}) for each in ask() if each.format == "direct"]
+    for asked, completion in zip(pass_fail, read(engine, pass_fail), strict=True):
+        assert parse_verdict(completion.text, asked.format, template.result_marker, asked.scale).parsed
+        assert list(completion.probabilities) == ["0", "1"]
+    ten = [each.model_copy(update={"scale": Scale(1, 10)}) for each in pass_fail]
+    with pytest.raises(InputError, match="10 is more than one token"):
+        read(engine, ten)
+    assert len(read(with_generation(free), ten)) == len(ten)
 
 
 def test_greedy_answers_are_those_of_the_transformers_engine(free, miniature, template):
@@ -97,14 +114,14 @@ def test_an_iterator_that_is_closed_leaves_the_engine_free(free):
 def test_a_context_that_is_too_short_is_named(miniature, template):
     generation = Generation.model_validate(GREEDY | {"max_prompt_tokens": 10_000_000})
     with pytest.raises(InputError, match=r"lower evaluate\.max_prompt_tokens"):
-        VllmEngine(miniature, template=template, generation=generation, **OPTIONS)
+        VllmEngine(miniature, template=template, generation=generation, machine=MACHINE, **OPTIONS)
 
 
 def test_an_adapter_runs_beside_its_base_and_samples_repeat_by_seed(train, miniature, template, tmp_path):
     adapter = train(tmp_path / "judge")
     generation = Generation.model_validate(GREEDY | {"temperature": 1.0})
     options = OPTIONS | {"base_folder": miniature}
-    engine = VllmEngine(adapter, template=template, generation=generation, **options)
+    engine = VllmEngine(adapter, template=template, generation=generation, machine=MACHINE, **options)
     first, again = ([each.text for each in read(engine, ask(1))] for _ in range(2))
     assert first == again
     other = ask(1)[0].model_copy(update={"sample": 1})
