@@ -8,7 +8,7 @@ import pytest
 
 from judgeforge.errors import InputError
 from judgeforge.files import load_json, write_json
-from judgeforge.grading.templates import write_template
+from judgeforge.grading.templates import load_template, write_template
 from judgeforge.params import Params
 from judgeforge.promote.evidence import Evidence
 from judgeforge.promote.registry import fetch_judge
@@ -79,6 +79,20 @@ def grade(rows: list[dict[str, Any]], alias: str) -> Any:
 
     mlflow.set_tracking_uri(tracking_address())
     return mlflow.pyfunc.load_model(f"models:/{NAME}@{alias}").predict(pd.DataFrame(rows))
+
+
+def test_a_registered_judge_of_every_scale_takes_frames_of_every_scale(
+    store: Any, make_evidence: Any, run_promotion: Any
+) -> None:
+    evidence = make_evidence(1, 0.5, 0.7)
+    write_template(load_template("judgeforge-2"), evidence.model)
+    run_promotion(evidence, to="challenger")
+    row = {"instruction": "Add.", "criteria": "Right?", "response": "2", "level_1": "no", "level_2": "yes"}
+    ten = row | {f"level_{number}": f"grade {number}" for number in range(1, 11)}
+    for rows in ([row], [row | {"lowest": 0}], [row, ten]):
+        assert len(grade(rows, "challenger")) == len(rows)
+    with pytest.raises(Exception, match="level_2"):
+        grade([{key: value for key, value in row.items() if key != "level_2"}], "challenger")
 
 
 def test_a_registered_judge_grades_a_data_frame(store: Any, make_evidence: Any, run_promotion: Any) -> None:

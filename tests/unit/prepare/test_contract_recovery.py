@@ -194,6 +194,16 @@ def test_one_format_is_completed_by_another_template(tmp_path: Path) -> None:
     assert render_verdict(Verdict(feedback="F", score=2), template) == "F [RESULT] 2"
 
 
+def test_a_template_of_every_scale_completes_one_of_five_points() -> None:
+    """Upstream's rows are of five points, and one template shows levels in one way."""
+    rows = pl.DataFrame([plain_row(number, **({"reference": ""} if number > 4 else {})) for number in range(8)])
+    every = load_template("judgeforge-2")
+    part = recover_part(rows, "direct", seed=1)
+    template = build_recovered_template([part], name="n", system=OURS.system, other=every)
+    assert template.dump() | {"name": ""} == OURS.dump() | {"name": ""}
+    assert set(verify_template(rows, every, "direct")) == {"exact"}
+
+
 def test_the_digest_in_the_name_follows_the_content() -> None:
     part = recover_part(pl.DataFrame([plain_row(number) for number in range(8)]), "direct", seed=1)
     names = {build_recovered_template([part], name="n", system=text, other=OURS).name for text in ("a", "b", "a")}

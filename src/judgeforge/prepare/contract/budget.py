@@ -9,7 +9,6 @@ dropped, and so is every row that is too long where the rule is ``drop``. What i
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 from judgeforge.grading.records import DirectItem, Message, PairwiseItem, Verdict
@@ -63,16 +62,29 @@ def fit_to_budget(
         max_tokens: of prompt and answer together.
         too_long: what to do with a longer row.
     """
-    exchanges = [_render(item, verdict, template) for item, verdict in rows]
+    found = count([_render(item, verdict, template) for item, verdict in rows])
+    searches = {
+        place: _Search(item, verdict, high=max(map(len, _list_responses(item).values())), high_tokens=tokens)
+        for place, ((item, verdict), tokens) in enumerate(zip(rows, found, strict=True))
+        if tokens > max_tokens and too_long == "truncate"
+    }
+    # All rows search side by side: a tokenizer is quick with many texts and slow with one.
+    while waiting := [each for each in searches.values() if not each.is_done(max_tokens)]:
+        proposed = [each.propose(max_tokens) for each in waiting]
+        cut = [
+            _render(_cut(each.item, kept), each.verdict, template) for each, kept in zip(waiting, proposed, strict=True)
+        ]
+        for each, kept, tokens in zip(waiting, proposed, count(cut), strict=True):
+            each.learn(kept, tokens, max_tokens)
     fitted = []
-    for (item, verdict), tokens in zip(rows, count(exchanges), strict=True):
+    for place, ((item, _), tokens) in enumerate(zip(rows, found, strict=True)):
+        search = searches.get(place)
         if tokens <= max_tokens:
             fitted.append(Fitted(item, tokens, "whole"))
-            continue
-        shorter = None
-        if too_long == "truncate":
-            shorter = _truncate(item, partial(_fits, verdict, template, count, max_tokens))
-        fitted.append(Fitted(shorter, tokens, "cut" if shorter else "dropped"))
+        elif search and search.low > 0:
+            fitted.append(Fitted(_cut(item, search.low), tokens, "cut"))
+        else:
+            fitted.append(Fitted(None, tokens, "dropped"))
     return fitted
 
 
@@ -83,22 +95,45 @@ def count_fates(fitted: Sequence[Fitted]) -> dict[str, int]:
     return counts | {"longest_tokens": max((each.tokens for each in fitted), default=0)}
 
 
+@dataclass
+class _Search:
+    """The search for the most characters of a response that fit: ``low`` do (-1: not known yet), ``high`` do not.
+
+    Tokens grow with characters about evenly, if not with every single one; every other step halves what is left.
+    """
+
+    item: Item
+    verdict: Verdict
+    high: int
+    high_tokens: int
+    low: int = -1
+    low_tokens: int = 0
+    halve: bool = False
+
+    def is_done(self, max_tokens: int) -> bool:
+        """Tell whether no more can fit."""
+        return self.high - self.low <= 1 or (self.low > 0 and self.low_tokens == max_tokens)
+
+    def propose(self, max_tokens: int) -> int:
+        """Say how many characters to try."""
+        if self.low < 0:
+            return 0
+        width = self.high - self.low
+        share = (max_tokens - self.low_tokens) / (self.high_tokens - self.low_tokens)
+        step = width // 2 if self.halve else int(width * share)
+        self.halve = not self.halve
+        return self.low + min(max(step, 1), width - 1)
+
+    def learn(self, kept: int, tokens: int, max_tokens: int) -> None:
+        """Narrow the search by what was tried."""
+        if tokens <= max_tokens:
+            self.low, self.low_tokens = kept, tokens
+        else:
+            self.high, self.high_tokens = kept, tokens
+
+
 def _render(item: Item, verdict: Verdict, template: JudgeTemplate) -> Exchange:
     return render_prompt(item, template), render_verdict(verdict, template)
-
-
-def _fits(verdict: Verdict, template: JudgeTemplate, count: TokenCounter, max_tokens: int, item: Item) -> bool:
-    return count([_render(item, verdict, template)])[0] <= max_tokens
-
-
-def _truncate(item: Item, fits: Callable[[Item], bool]) -> Item | None:
-    """Cut ``item`` as little as makes it fit; None if nothing of a response would be left."""
-    low, high = 0, max(len(text) for text in _list_responses(item).values())
-    # Kept characters: ``low`` fits or is 0, ``high`` does not. Tokens grow with them, if not with every single one.
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(_cut(item, middle)) else (low, middle)
-    return _cut(item, low) if low else None
 
 
 def _list_responses(item: Item) -> dict[str, str]:
