@@ -18,6 +18,7 @@ from judgeforge.engines.transformers import TransformersEngine
 from judgeforge.engines.vllm import VllmEngine
 from judgeforge.errors import InputError
 from judgeforge.grading.parsing import parse_verdict
+from judgeforge.grading.records import Scale
 from judgeforge.params import VllmParams
 
 pytestmark = pytest.mark.vllm
@@ -59,6 +60,18 @@ def with_generation(engine: VllmEngine, **decoding) -> VllmEngine:
     """The same loaded model, decoding otherwise: loading takes half a minute."""
     engine._generation = Generation.model_validate(GREEDY | decoding)
     return engine
+
+
+def test_verdicts_are_constrained_to_the_scale_of_their_item(free, template):
+    engine = with_generation(free, constrained=True, expectation=True)
+    pass_fail = [each.model_copy(update={"scale": Scale(0, 1)}) for each in ask() if each.format == "direct"]
+    for asked, completion in zip(pass_fail, read(engine, pass_fail), strict=True):
+        assert parse_verdict(completion.text, asked.format, template.result_marker, asked.scale).parsed
+        assert list(completion.probabilities) == ["0", "1"]
+    ten = [each.model_copy(update={"scale": Scale(1, 10)}) for each in pass_fail]
+    with pytest.raises(InputError, match="10 is more than one token"):
+        read(engine, ten)
+    assert len(read(with_generation(free), ten)) == len(ten)
 
 
 def test_greedy_answers_are_those_of_the_transformers_engine(free, miniature, template):
