@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.panel import Panel
+from rich.text import Text
 
 from judgeforge.cli.items import build_rubric, build_single_item, load_items
 from judgeforge.cli.judges import load_judge
@@ -67,12 +68,14 @@ def grade(
 def _grade_items(
     items: "list[DirectItem | PairwiseItem]", model: Path | None, base: Path | None, params: EvaluateParams
 ) -> Iterator[tuple[int, Row]]:
-    from judgeforge.engines.grading import stream_verdicts  # noqa: PLC0415 - torch takes seconds
+    from judgeforge.engines.grading import compute_expected_score, stream_verdicts  # noqa: PLC0415 - torch takes seconds
 
     engine, template = load_judge(model, base, params)
     for index, verdict, completion in stream_verdicts(engine, items, template):
         row = {"item_id": items[index].item_id, "format": items[index].format, **verdict.model_dump()}
-        yield index, row | {"finish": completion.finish, "raw_text": completion.text}
+        expected = compute_expected_score(completion) if params.expectation else None
+        weighed = {"expected_score": expected} if params.expectation else {}
+        yield index, row | weighed | {"finish": completion.finish, "raw_text": completion.text}
 
 
 def _print_rows(rows: list[Row], items: "list[DirectItem | PairwiseItem]", as_json: bool) -> None:
@@ -81,7 +84,9 @@ def _print_rows(rows: list[Row], items: "list[DirectItem | PairwiseItem]", as_js
         if as_json:
             typer.echo(json.dumps(row, ensure_ascii=False))
         else:
-            console.print(Panel(row["feedback"] or "(no feedback)", title=_name_verdict(row, item), title_align="left"))
+            # A judge's words are no markup: "[/INST]" and "list[0]" are to be seen as they are.
+            words = Text(row["feedback"] or "(no feedback)")
+            console.print(Panel(words, title=_name_verdict(row, item), title_align="left"))
 
 
 def _name_verdict(row: Row, item: "DirectItem | PairwiseItem") -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from judgeforge.cli.items import build_rubric
 from judgeforge.cli.judges import load_judge
@@ -46,7 +47,7 @@ def rank(
     if chosen is None:
         raise InputError("There is no rubric.", "give --rubric FILE, or --criteria and a --level for each score.")
     candidates = Candidates(instruction, tuple(response), chosen, reference)
-    say(f"{len(response)} responses by {by}: {count_judgments(len(response), by, rounds)} judgments.")
+    say(f"{len(response)} responses by {by}: {count_judgments(len(response), by, rounds)} judgments at most.")
     engine, template = load_judge(model, base, load_section("evaluate", EvaluateParams))
     places = rank_responses(engine, template, candidates, by, rounds)
     if as_json:
@@ -60,5 +61,5 @@ def _print(places: list[Place], responses: list[str], by: By) -> None:
     for place in places:
         text = responses[place.response]
         shown = text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]} …"
-        table.add_row(f"{place.rank:g}", "no verdict" if place.value is None else f"{place.value:.2f}", shown)
+        table.add_row(f"{place.rank:g}", "no verdict" if place.value is None else f"{place.value:.2f}", Text(shown))
     Console().print(table)

@@ -20,10 +20,25 @@ def build_conversation(item: DirectItem | PairwiseItem, template: JudgeTemplate,
 def stream_verdicts(
     engine: Engine, items: Sequence[DirectItem | PairwiseItem], template: JudgeTemplate
 ) -> Iterator[tuple[int, Verdict, Completion]]:
-    """Yield (index into ``items``, verdict, completion) as the engine is done with each."""
+    """Yield (index into ``items``, verdict, completion) as the engine is done with each; equal items are asked once."""
     conversations = [build_conversation(item, template) for item in items]
-    for index, completion in engine.complete(conversations):
-        yield index, read_verdict(completion, conversations[index], template), completion
+    places: dict[str, list[int]] = {}
+    for index, conversation in enumerate(conversations):
+        places.setdefault(conversation.model_dump_json(), []).append(index)
+    asked = [own[0] for own in places.values()]
+    equal = list(places.values())
+    for position, completion in engine.complete([conversations[index] for index in asked]):
+        verdict = read_verdict(completion, conversations[asked[position]], template)
+        for index in equal[position]:
+            yield index, verdict, completion
+
+
+def compute_expected_score(completion: Completion) -> float | None:
+    """Return the mean of the scores by their probabilities, where these were asked for and say scores."""
+    shares = completion.probabilities
+    if shares is None or not all(name.lstrip("-").isdecimal() for name in shares):
+        return None
+    return sum(int(score) * share for score, share in shares.items())
 
 
 def read_verdict(completion: Completion, conversation: Conversation, template: JudgeTemplate) -> Verdict:

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from judgeforge.engines.grading import grade_items
-from judgeforge.engines.protocol import Engine
+from judgeforge.engines.grading import compute_expected_score, grade_items
+from judgeforge.engines.protocol import Completion, Engine
 from judgeforge.grading.records import DirectItem, PairwiseItem, Rubric, Verdict
 from judgeforge.grading.templates import JudgeTemplate
 
@@ -22,7 +22,8 @@ class Place:
     Args:
         response: its index.
         rank: 1 is best; equal responses share the mean of their places.
-        value: its score; by pairs, its points per judgment (1 for being named, 0 for not), None without any.
+        value: its score, of expectation where that was asked for; by pairs, its points per judgment (1 for being named,
+            0 for not), None without any.
         verdicts: what was judged of it, in order.
     """
 
@@ -50,7 +51,7 @@ class Candidates:
 
 
 def count_judgments(responses: int, by: By, rounds: int | None) -> int:
-    """Count what a ranking costs: one judgment a response, or two a pair.
+    """Count what a ranking costs at most: one judgment a response, or two a pair; equal ones are judged once.
 
     Args:
         responses: how many.
@@ -106,8 +107,15 @@ def rank_responses(
 def _grade(engine: Engine, template: JudgeTemplate, candidates: Candidates) -> tuple[list[float], list[list[Verdict]]]:
     shared = _share(candidates)
     items = [DirectItem(item_id=str(index), response=text, **shared) for index, text in enumerate(candidates.responses)]
-    verdicts = [verdict for verdict, _ in grade_items(engine, items, template)]
-    return [-np.inf if each.score is None else float(each.score) for each in verdicts], [[each] for each in verdicts]
+    graded = grade_items(engine, items, template)
+    return [_read_score(*each) for each in graded], [[verdict] for verdict, _ in graded]
+
+
+def _read_score(verdict: Verdict, completion: Completion) -> float:
+    if verdict.score is None:
+        return -np.inf
+    expected = compute_expected_score(completion)
+    return float(verdict.score) if expected is None else expected
 
 
 def _compare(

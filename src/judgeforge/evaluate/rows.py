@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 
+from judgeforge.engines.grading import compute_expected_score
 from judgeforge.engines.protocol import Completion
 from judgeforge.evaluate.judging import Answer
 from judgeforge.evaluate.plan import Question
@@ -57,6 +58,4 @@ def _build_row(judge_name: str, mode: Mode, answer: Answer, contaminated: Contam
 
 
 def _expect(question: Question, completion: Completion) -> float | None:
-    if completion.probabilities is None or question.shown.format != "direct":
-        return None
-    return sum(int(score) * share for score, share in completion.probabilities.items())
+    return compute_expected_score(completion) if question.shown.format == "direct" else None

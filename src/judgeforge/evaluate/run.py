@@ -87,11 +87,12 @@ def evaluate_judge(
         contaminated: item ids by benchmark.
         journal_folder: where completions are kept until the verdicts are written.
     """
-    machine = {"vllm"} if params.engine == "vllm" else set()
     decoding = {
         "generation": build_generation(params).model_dump(),
         "template": template.compute_digest(),
-        **params.model_dump(include={"engine", "batch_size", "dtype", "cpu_threads"} | machine),
+        **params.model_dump(include={"engine", "batch_size", "dtype", "cpu_threads"}),
+        # How much memory it takes changes no answer; over how many GPUs it adds up may.
+        "gpus": params.vllm.tensor_parallel_size if params.engine == "vllm" else None,
     }
     journal = Journal(journal_folder, compute_journal_key(list_weights(model, base), decoding))
     engine = build_engine(params, model, base, template)

@@ -51,17 +51,41 @@ def rank(responses: Sequence[str], by: str, rounds: int | None = None) -> tuple[
     engine = NumberEngine()
     candidates = Candidates("Name a large number.", tuple(responses), RUBRIC)
     places = rank_responses(engine, TEMPLATE, candidates, by, rounds)  # type: ignore[arg-type]
-    assert engine.asked == count_judgments(len(responses), by, rounds)  # type: ignore[arg-type]
+    most = count_judgments(len(responses), by, rounds)  # type: ignore[arg-type]
+    assert engine.asked == most if len(set(responses)) == len(responses) else engine.asked < most
     return [(place.response, place.rank) for place in places], engine.asked
 
 
 def test_scores_rank_with_shared_places_and_the_silent_last() -> None:
-    assert rank(["2", "5", "what", "5", "1"], "scores") == ([(1, 1.5), (3, 1.5), (0, 3), (4, 4), (2, 5)], 5)
+    assert rank(["2", "5", "what", "5", "1"], "scores") == ([(1, 1.5), (3, 1.5), (0, 3), (4, 4), (2, 5)], 4)
+
+
+class UnsureEngine(NumberEngine):
+    """Says the same score of all, but is surer of larger numbers."""
+
+    def complete(self, conversations: Sequence[Conversation]) -> Iterator[tuple[int, Completion]]:
+        for index, each in enumerate(conversations):
+            number = int(self.say(each).split()[-1])
+            chances = {"4": 1 - number / 10, "5": number / 10}
+            yield (
+                index,
+                Completion(
+                    text="So. [RESULT] 4", prompt_tokens=1, output_tokens=1, finish="verdict", probabilities=chances
+                ),
+            )
+
+
+def test_by_expectation_equal_scores_still_rank() -> None:
+    candidates = Candidates("Name a large number.", ("1", "3", "2"), RUBRIC)
+    places = rank_responses(UnsureEngine(), TEMPLATE, candidates, "scores")
+    assert [(place.response, round(place.value, 6)) for place in places] == [(1, 4.3), (2, 4.2), (0, 4.1)]
 
 
 def test_pairs_rank_by_points_of_both_orders() -> None:
     # Equal numbers: the first shown is named, so each gets one of two points, and they share a place.
-    assert rank(["2", "5", "5", "1"], "pairs") == ([(1, 1.5), (2, 1.5), (0, 3), (3, 4)], 12)
+    assert rank(["2", "5", "5", "1"], "pairs") == ([(1, 1.5), (2, 1.5), (0, 3), (3, 4)], 7), (
+        "equal pairs are judged once"
+    )
 
 
 def test_one_round_costs_a_judgment_a_response() -> None:

@@ -54,6 +54,26 @@ def test_cases(text: str, format: str, expected: object) -> None:
     assert (verdict.score if format == "direct" else verdict.choice) == expected
 
 
+PIECES = st.lists(
+    st.sampled_from(
+        ['{"feedback": "Good", ', JSON_MARKER, " ", '"', "4", "5", "9", ",", ".", "}", "A", "tie", "\n", "4,5}"]
+    ),
+    max_size=12,
+).map("".join)
+
+
+@given(PIECES, PIECES, st.sampled_from(["direct", "pairwise"]))
+def test_stopping_at_a_settled_verdict_gives_the_verdict_of_the_whole(text: str, more: str, format: str) -> None:
+    whole = text + more
+    ends = [end for end in range(len(whole)) if is_settled(whole[:end], JSON_MARKER)]
+    for end in ends[:1]:
+        stopped, all_of_it = (
+            parse_verdict(each, format, JSON_MARKER)  # type: ignore[arg-type]
+            for each in (whole[:end], whole)
+        )
+        assert (stopped.score, stopped.choice) == (all_of_it.score, all_of_it.choice)
+
+
 def test_a_constraint_on_json_is_refused() -> None:
     values = {"max_new_tokens": 9, "max_prompt_tokens": 9, "temperature": 0, "top_p": 1, "repetition_penalty": 1}
     generation = Generation.model_validate(values | {"seed": 0, "constrained": True})
