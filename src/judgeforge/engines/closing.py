@@ -6,7 +6,7 @@ the sum over all verdicts of the format: what the model spends on other tokens t
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
@@ -45,8 +45,11 @@ class Closing:
         self._formats, self._scales = formats, scales
         self._ends = set(ends or [tokenizer.eos_token_id])
         self._options = VerdictTokens(tokenizer)
-        self._forced, self._lead = find_closing_tokens(tokenizer, marker)
-        self._leads = [tokenizer.decode(self._lead[:count]) for count in range(len(self._lead) + 1)]
+        self._forced, self._leads = find_closing_tokens(tokenizer, marker)
+        self._led = {
+            format: [tokenizer.decode(lead[:count]) for count in range(len(lead))]
+            for format, lead in self._leads.items()
+        }
 
     def check(self, conversations: Sequence[Conversation]) -> None:
         """Make sure that the verdicts on ``conversations`` can be closed as asked; see ``VerdictTokens.check``."""
@@ -72,10 +75,11 @@ class Closing:
         _, found, closing = tail.rpartition(self._marker)
         if not (found and awaits_verdict(closing)):
             return self._force_marker(row, logits) if self._generation.constrained else logits
-        if self._generation.constrained and closing in self._leads[:-1]:
+        format = self._formats(row.index)
+        if self._generation.constrained and closing in self._led[format]:
             # Judges are taught "[RESULT] 4": what stands between is a token of its own in many vocabularies, and right
             # behind the marker the model has no opinion on verdicts.
-            return _leave(logits, [self._lead[self._leads.index(closing)]])
+            return _leave(logits, [self._leads[format][self._led[format].index(closing)]])
         options = {name: torch.tensor(tokens, device=logits.device) for name, tokens in self._find_options(row).items()}
         masses = {name: logits[tokens].logsumexp(0) for name, tokens in options.items()}
         shares = torch.stack(list(masses.values())).softmax(0).tolist()
@@ -85,7 +89,7 @@ class Closing:
     def _force_marker(self, row: Row, logits: torch.Tensor) -> torch.Tensor:
         """Leave only the marker's next token near the limit, and where the judge would end its turn without one."""
         left = self._generation.max_new_tokens - len(row.output) - 1
-        room = len(self._forced) + len(self._lead)
+        room = len(self._forced) + len(self._leads[self._formats(row.index)])
         if not row.forced and left > room and int(logits.argmax()) not in self._ends:
             kept = logits.clone()
             kept[list(self._ends)] = float("-inf")
@@ -113,8 +117,10 @@ def _leave(logits: torch.Tensor, tokens: Sequence[int]) -> torch.Tensor:
     return masked
 
 
-def find_closing_tokens(tokenizer: Any, marker: str) -> tuple[list[int], list[int]]:
-    """Find the tokens of the marker, and those that stand between it and every verdict as judges are taught it.
+def find_closing_tokens(tokenizer: Any, marker: str) -> tuple[list[int], dict[Format, list[int]]]:
+    """Find the tokens of the marker and, by format, those that stand between it and a verdict as judges are taught it.
+
+    In "[RESULT] 4" many vocabularies have a token of its own for the space, in "[RESULT] A" few.
 
     Args:
         tokenizer: the judge's.
@@ -126,13 +132,11 @@ def find_closing_tokens(tokenizer: Any, marker: str) -> tuple[list[int], list[in
         return found
 
     forced = encode(f" {marker}")
-    endings = [encode(f" {marker} {verdict}")[len(forced) :] for verdict in ("1", "5", "A", "B")]
-    lead = []
-    for tokens in zip(*(ending[:-1] for ending in endings), strict=False):
-        if len(set(tokens)) > 1:
-            break
-        lead.append(tokens[0])
-    return forced, lead
+    leads: dict[Format, list[int]] = {}
+    for format in get_args(Format):
+        endings = [encode(f" {marker} {name}")[len(forced) : -1] for name in list_verdicts(format, FIVE_POINTS)]
+        leads[format] = endings[0] if all(ending == endings[0] for ending in endings) else []
+    return forced, leads
 
 
 class VerdictTokens:

@@ -20,6 +20,7 @@ from judgeforge.engines.protocol import Completion, Conversation, Generation, ch
 from judgeforge.engines.transformers import load_judge_tokenizer
 from judgeforge.errors import EnvironmentFault
 from judgeforge.grading.parsing import awaits_verdict, is_settled, parse_verdict
+from judgeforge.grading.records import Format
 from judgeforge.grading.rendering import render_chat
 from judgeforge.grading.templates import JudgeTemplate
 from judgeforge.params import VllmParams
@@ -81,7 +82,7 @@ class VllmEngine:
         self._marker, self._generation = template.result_marker, generation
         check_context(model_folder, base_folder, generation)
         self._verdict_tokens = VerdictTokens(self._tokenizer)
-        self._forced, self._lead = find_closing_tokens(self._tokenizer, self._marker)
+        self._forced, self._leads = find_closing_tokens(self._tokenizer, self._marker)
         self._vllm = _import_vllm(cpu_threads, machine.cpu_cache_gib)
         self._adapter = None
         options: dict[str, Any] = {}
@@ -156,7 +157,7 @@ class VllmEngine:
         if closing:
             chosen |= {"max_tokens": 1, "allowed_token_ids": verdicts}
         elif generation.constrained:
-            room = len(self._forced) + len(self._lead) + 1
+            room = len(self._forced) + len(self._leads[conversation.format]) + 1
             chosen |= {"max_tokens": max(generation.max_new_tokens - room, 1), "stop": [self._marker]}
         else:
             chosen["max_tokens"] = generation.max_new_tokens
@@ -178,18 +179,18 @@ class VllmEngine:
         if not output.finished:
             self._engine.abort_request([output.request_id])
         if self._generation.constrained and request.before is None:
-            self._ask(asked, self._build_closing(request, answer), conversation)
+            self._ask(asked, self._build_closing(request, answer, conversation.format), conversation)
             return
         yield request.index, self._read(request, answer, conversation)
 
-    def _build_closing(self, request: _Asked, answer: Any) -> _Asked:
+    def _build_closing(self, request: _Asked, answer: Any, format: Format) -> _Asked:
         """Go on from the judge's own tokens: up to the marker, then the marker, then what leads to a verdict."""
         tokens = list(answer.token_ids)
         ends = {*self._tokenizer.all_special_ids}
         while tokens and (tokens[-1] in ends or self._marker in self._tokenizer.decode(tokens[-_TAIL_TOKENS:])):
             tokens.pop()
-        tokens += [*self._forced, *self._lead]
-        text = f"{answer.text.rstrip()} {self._marker}".lstrip() + self._tokenizer.decode(self._lead)
+        tokens += [*self._forced, *self._leads[format]]
+        text = f"{answer.text.rstrip()} {self._marker}".lstrip() + self._tokenizer.decode(self._leads[format])
         return _Asked(request.index, request.prompt, text, tuple(tokens))
 
     def _read(self, request: _Asked, answer: Any, conversation: Conversation) -> Completion:

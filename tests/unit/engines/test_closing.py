@@ -12,7 +12,26 @@ from judgeforge.engines.closing import Closing, find_closing_tokens
 from judgeforge.engines.decoding import Row
 from judgeforge.engines.protocol import Generation
 
-WORDS = ["<end>", "?", " ", "[", "RESULT", "]", *"12345", "A", "B", "Good", ".", "Score", ":", "*", "(", ")", "\n", '"']
+WORDS = [
+    "<end>",
+    "?",
+    " ",
+    "[",
+    "RESULT",
+    "]",
+    *"12345",
+    " A",
+    " B",
+    "Good",
+    ".",
+    "Score",
+    ":",
+    "*",
+    "(",
+    ")",
+    "\n",
+    '"',
+]
 GREEDY = {
     "max_new_tokens": 40,
     "max_prompt_tokens": 100,
@@ -25,9 +44,9 @@ GREEDY = {
 
 @pytest.fixture
 def tokenizer() -> PreTrainedTokenizerFast:
-    """A space is a token of its own, as before digits in the vocabularies of Llama, Mistral, Qwen and SmolLM."""
+    """A space is a token of its own before digits and none before letters, as in the vocabulary of SmolLM2."""
     plain = Tokenizer(WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="?"))
-    plain.pre_tokenizer = Split(Regex(r"\w+|\W"), "isolated")
+    plain.pre_tokenizer = Split(Regex(r" [AB]|\w+|\W"), "isolated")
     plain.decoder = Fuse()
     return PreTrainedTokenizerFast(tokenizer_object=plain, eos_token="<end>", unk_token="?")
 
@@ -55,13 +74,20 @@ def play(tokenizer, script: str, *, marker: str = "[RESULT]", ends=None, format=
 def test_what_stands_between_marker_and_verdict_is_found(tokenizer) -> None:
     forced, lead = find_closing_tokens(tokenizer, "[RESULT]")
     assert [WORDS[token] for token in forced] == [" ", "[", "RESULT", "]"]
-    assert [WORDS[token] for token in lead] == [" "]
+    assert {format: [WORDS[token] for token in tokens] for format, tokens in lead.items()} == {
+        "direct": [" "],
+        "pairwise": [],
+    }
 
 
-@pytest.mark.parametrize("verdict", ["1", "2", "4"])
-def test_under_the_constraint_a_judge_says_what_it_would_say_without(tokenizer, verdict: str) -> None:
+@pytest.mark.parametrize(
+    ("verdict", "format"), [("1", "direct"), ("2", "direct"), ("4", "direct"), ("A", "pairwise"), ("B", "pairwise")]
+)
+def test_under_the_constraint_a_judge_says_what_it_would_say_without(tokenizer, verdict: str, format: str) -> None:
     script = f"Good. [RESULT] {verdict}"
-    free, bound = (play(tokenizer, script, constrained=bound, expectation=True) for bound in (False, True))
+    free, bound = (
+        play(tokenizer, script, constrained=bound, expectation=True, format=format) for bound in (False, True)
+    )
     assert tokenizer.decode(bound.output) == script
     assert tokenizer.decode(free.output, skip_special_tokens=True) == script
     assert bound.probabilities == pytest.approx(free.probabilities)
