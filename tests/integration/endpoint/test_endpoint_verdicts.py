@@ -39,6 +39,14 @@ def test_the_token_of_the_turns_end_behind_the_text_is_passed_over(server, build
     assert completion.probabilities == pytest.approx({"1": 0, "2": 0.5, "3": 0.5, "4": 0, "5": 0})
 
 
+def test_an_emoji_whose_bytes_are_tokens_costs_no_probabilities(server, build):
+    halves = [("\ufffd", {})] * 3
+    tokens = spell(("Nice ", {}), *halves, (".", {}), (" [RESULT]", {}), (" ", {}), ("4", {"4": 0.6, "5": 0.2}))
+    server.script = lambda n, body: say("Nice \U0001f600. [RESULT] 4", logprobs=tokens)
+    ((_, completion),) = build(expectation=True, top_logprobs=20).complete(ask(1))
+    assert completion.probabilities == pytest.approx({"1": 0, "2": 0, "3": 0, "4": 0.75, "5": 0.25})
+
+
 def test_a_constrained_verdict_takes_a_second_request_that_goes_on_behind_the_marker(server, build):
     server.script = lambda n, body: say(" B" if "structured_outputs" in body else "Both are fine.")
     ((_, completion),) = build(constrained=True, structured_outputs=True).complete(ask(1, "pairwise"))
@@ -87,3 +95,4 @@ def test_settings_reach_the_endpoint_in_its_own_words(server, build):
     assert body["max_completion_tokens"] == 40 and "max_tokens" not in body and "temperature" not in body
     assert body["messages"] == [{"role": "user", "content": "Judge.\n\n0?"}]
     assert body["reasoning_effort"] == "low"
+    assert (body["top_p"], body["repetition_penalty"]) == (1, 1), "or the server takes the model's own"
