@@ -130,3 +130,28 @@ def test_a_key_may_go_to_this_machine_and_where_one_says_so(tmp_path, more):
     path = tmp_path / "endpoint.yaml"
     path.write_text(yaml.safe_dump({"model": "m", "api_key_env": "SOME_KEY"} | more))
     assert load_endpoint(path).url.endswith("/v1/chat/completions")
+
+
+@pytest.mark.parametrize("text", ["2", "2026-05-01", "second"])
+def test_a_revision_may_look_like_a_number_or_a_date(tmp_path, text):
+    path = tmp_path / "endpoint.yaml"
+    path.write_text(f"base_url: http://127.0.0.1/v1\nmodel: m\napi_key_env: null\nrevision: {text}\n")
+    assert load_endpoint(path).revision == text
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b'[{"error": {"code": 404, "message": "no such model"}}]', "404 no such model"),
+        (b'{"error": "no such model"}', "no such model"),
+        (b'{"detail": [{"input": "what is context length?"}]}', "what is context length"),
+        (b"[" * 200_000, r"\[\["),
+        (b"5", "5"),
+        (b"", "no message"),
+    ],
+    ids=range(6),
+)
+def test_the_endpoints_words_are_found_and_a_repeated_prompt_is_not_taken_for_them(server, build, content, words):
+    server.script = lambda n, body: (404, {}, content)
+    with pytest.raises(InputError, match=words):
+        list(build().complete(ask(1)))

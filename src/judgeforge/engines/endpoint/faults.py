@@ -27,6 +27,7 @@ _FILTERED = (
     "content_filter",
     "content_policy",
     "content management policy",
+    "contentpolicyviolation",  # LiteLLM
     "responsibleaipolicyviolation",
     "data_inspection_failed",
     "moderation",
@@ -46,9 +47,10 @@ class Fault:
     def __init__(self, response: httpx.Response, secret: str | None) -> None:
         self.status = response.status_code
         self.wait = _read_wait(response)
-        code, message, kind = _read_parts(response)
-        self._signs = " ".join([code, message, kind]).lower()
-        shown = " ".join(f"{code} {message}".split()) or "no message"
+        words, kind = _read_words(response)
+        self._signs = f"{words} {kind}".lower()
+        # What is found nowhere else is shown, but not searched: some repeat the prompt.
+        shown = " ".join((words or response.text).split()) or "no message"
         # First the secret, then the cut, which would leave a part of it.
         self.message = (shown.replace(secret, "***") if secret else shown)[:_EXCERPT]
 
@@ -63,25 +65,24 @@ class Fault:
         return self.status in _FILTERING and any(sign in self._signs for sign in _FILTERED)
 
 
-def _read_parts(response: httpx.Response) -> tuple[str, str, str]:
-    """Read code, message, and what else tells the kind of fault."""
+def _read_words(response: httpx.Response) -> tuple[str, str]:
+    """Read code and message, and what else tells the kind of fault."""
     try:
         document: Any = response.json()
-        if isinstance(document, list) and document:  # Gemini's way
-            document = document[0]
-        fault = document.get("error") or document
-        if isinstance(fault, str):
-            return "", fault, ""
-        inner = fault.get("innererror")
-        kinds = [fault.get("type"), inner.get("code") if isinstance(inner, dict) else None]
-        parts = _join(fault.get("code")), _join(fault.get("message"), fault.get("detail")), _join(*kinds)
-    except (ValueError, AttributeError, RecursionError):
-        return "", response.text, ""
-    return parts if any(parts) else ("", response.text, "")
+    except (ValueError, RecursionError):
+        return response.text, ""
+    if isinstance(document, list) and document:  # Gemini's way
+        document = document[0]
+    fault = document.get("error") or document if isinstance(document, dict) else document
+    if not isinstance(fault, dict):
+        return fault if isinstance(fault, str) else "", ""
+    inner = fault.get("innererror")
+    words = _join(fault.get("code"), fault.get("message"), fault.get("detail"))
+    return words, _join(fault.get("type"), inner.get("code") if isinstance(inner, dict) else None)
 
 
 def _join(*parts: Any) -> str:
-    return " ".join(str(part) for part in parts if part)
+    return " ".join(str(part) for part in parts if part and isinstance(part, str | int))
 
 
 def _read_wait(response: httpx.Response) -> float | None:

@@ -12,6 +12,7 @@ import httpx
 import yaml
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PositiveFloat,
@@ -96,7 +97,7 @@ class EndpointSettings(BaseModel):
 
     base_url: str
     model: Annotated[str, Field(min_length=1)]
-    revision: str | None = None
+    revision: Annotated[str, BeforeValidator(str)] | None = None  # YAML takes some for numbers or dates
     api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None
     allow_plain_http: bool = False
     concurrency: Annotated[int, Field(ge=1, le=1000)] = 8
