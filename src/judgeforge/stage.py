@@ -60,11 +60,20 @@ def run_stage(command: Callable[..., Any]) -> None:
     Args:
         command: a function with typed keyword arguments; each becomes an option of the same name.
     """
-    signal.signal(signal.SIGTERM, _terminate)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(take_options(command))
+    run_program(lambda: app(prog_name=f"python -m judgeforge.{Path(sys.argv[0]).parent.name}"))
+
+
+def run_program(program: Callable[[], Any]) -> None:
+    """Run a program so that a fault with a known cause is one line, and SIGTERM leaves nothing half done.
+
+    Args:
+        program: what to run.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
     try:
-        app(prog_name=f"python -m judgeforge.{Path(sys.argv[0]).parent.name}")
+        program()
     except JudgeforgeError as error:
         exit_with_message(error)
     except MemoryError as error:

@@ -8,8 +8,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from judgeforge import __version__
-from judgeforge.errors import JudgeforgeError
-from judgeforge.stage import DEBUG_VARIABLE, exit_with_message, take_options
+from judgeforge.stage import DEBUG_VARIABLE, run_program, take_options
 
 
 class Command(NamedTuple):
@@ -106,7 +105,4 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     if len(arguments) < len(sys.argv) - 1:
         os.environ[DEBUG_VARIABLE] = "1"
-    try:
-        build_app(arguments)(args=arguments, prog_name="judgeforge")
-    except JudgeforgeError as error:
-        exit_with_message(error)
+    run_program(lambda: build_app(arguments)(args=arguments, prog_name="judgeforge"))

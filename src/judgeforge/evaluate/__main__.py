@@ -1,5 +1,6 @@
 """Wire the stage ``evaluate``: a judge, benchmarks and params.yaml -> verdicts and metrics."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from judgeforge.benchmarks.records import Benchmark
-from judgeforge.engines.endpoint.settings import load_endpoint
+from judgeforge.engines.endpoint.settings import EndpointSettings, load_endpoint
 from judgeforge.errors import InputError
+from judgeforge.evaluate.fingerprint import list_weights
 from judgeforge.evaluate.floors import compute_floors
 from judgeforge.evaluate.journal import Journal
 from judgeforge.evaluate.naming import check_name, choose_recorded_benchmarks
@@ -25,6 +27,7 @@ from judgeforge.evaluate.run import (
     write_evaluation,
 )
 from judgeforge.evaluate.summary import show_metrics
+from judgeforge.files import hash_file
 from judgeforge.grading.templates import TEMPLATE_FILE, JudgeTemplate, load_template
 from judgeforge.params import EvaluateParams, load_section
 from judgeforge.progress import say
@@ -53,6 +56,7 @@ def main(
     audit: Annotated[Path | None, typer.Option(help="What was trained on, to be left out.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where verdicts and metrics go: evaluation/JUDGE.")] = None,
     journal: Annotated[Path | None, typer.Option(help="Where answers are kept as they come.")] = None,
+    cache: Annotated[Path, typer.Option(help="Where answers of endpoints are kept for all runs.")] = _ANSWERS,
 ) -> None:
     """Evaluate one judge: a model, an endpoint, recorded verdicts, or a trivial reference.
 
@@ -71,7 +75,7 @@ def main(
     loaded = load_benchmarks(params, benchmarks)
     contaminated = load_contaminated(audit, [each.name for each in loaded])
     place = out or Path("evaluation") / judge
-    asked = _Asked(judge, model, base, endpoint, recorded, train, template, journal or Path(_JOURNALS) / judge)
+    asked = _Asked(judge, model, base, endpoint, recorded, train, template, journal or Path(_JOURNALS) / judge, cache)
     with stage_run(f"evaluate-{judge}", params.model_dump()) as run:
         rows, used, kept = _answer(params, asked, loaded, contaminated)
         origin, key = describe_origin(model, endpoint, recorded), kept.key if kept else None
@@ -93,6 +97,7 @@ class _Asked:
     train: Path | None
     template: str
     journals: Path
+    cache: Path
 
 
 def _choose_params(benchmark: list[str] | None, recorded: Path | None) -> EvaluateParams:
@@ -115,10 +120,25 @@ def _answer(
     options = {"benchmarks": benchmarks, "contaminated": contaminated, "journal_folder": asked.journals}
     if asked.endpoint is not None:
         settings = load_endpoint(asked.endpoint)
-        rows, kept = evaluate_endpoint(params, asked.judge, settings, used, cache=_ANSWERS, **options)  # type: ignore[arg-type]
+        if Path(asked.template).is_dir():
+            settings = _tie_to_weights(settings, Path(asked.template), asked.base)
+        rows, kept = evaluate_endpoint(params, asked.judge, settings, used, cache=asked.cache, **options)  # type: ignore[arg-type]
     else:
         rows, kept = evaluate_judge(params, asked.judge, asked.model or Path(), asked.base, used, **options)  # type: ignore[arg-type]
     return rows, used, kept
+
+
+def _tie_to_weights(settings: EndpointSettings, model: Path, base: Path | None) -> EndpointSettings:
+    """Make the weights that are served part of the revision: a judge that was trained anew is asked anew.
+
+    Args:
+        settings: of the endpoint.
+        model: the folder of the judge that it serves.
+        base: the base model of an adapter; None: the one that the adapter names.
+    """
+    files = [path for folder in list_weights(model, base) for path in sorted(folder.iterdir()) if path.is_file()]
+    digest = hashlib.sha256("".join(map(hash_file, files)).encode()).hexdigest()
+    return settings.model_copy(update={"revision": f"{settings.revision or ''} {digest}".strip()})
 
 
 def _flatten(metrics: dict[str, object]) -> dict[str, float]:

@@ -124,11 +124,18 @@ def evaluate_endpoint(
     generation = build_generation(params)
     engine = EndpointEngine(settings, template=template, generation=generation, cache=cache)
     questions = [question.render(template) for question in _plan(params, benchmarks)]
-    say(f"{name}: {engine.estimate(questions).describe(settings.currency)}")
+    say(f"{name}: {engine.estimate(questions).describe(settings.currency, redraws=params.mode == 'paper')}")
     decoding = {"generation": generation.model_dump(), "template": template.compute_digest()}
     key = hashlib.sha256(json.dumps([settings.compute_digest(), decoding], sort_keys=True).encode()).hexdigest()[:16]
-    journal = Journal(journal_folder, key)
+    journal = _EndpointJournal(journal_folder, key)
     return _ask(params, name, engine, template, benchmarks, contaminated, journal), journal
+
+
+class _EndpointJournal(Journal):
+    """Asks again what was too long: the context is the server's own, and may have grown."""
+
+    def load(self) -> dict[str, Completion]:
+        return {key: each for key, each in super().load().items() if each.finish != "prompt_too_long"}
 
 
 def evaluate_recorded(

@@ -69,7 +69,7 @@ class Server:
 
             def answer(self, answer: Answer | str) -> None:
                 if answer == "hang":
-                    time.sleep(1.5)
+                    time.sleep(4)
                     return
                 if answer == "cut":
                     answer = (200, {"Content-Length": "1000"}, b'{"choices"')
@@ -112,7 +112,7 @@ def build(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
             "api_key_env": "SOME_KEY",
             "first_wait_s": 0.01,
             "max_wait_s": 2.0,
-            "timeout_s": 0.7,
+            "timeout_s": 30.0,
         }
         return EndpointEngine(
             EndpointSettings.model_validate(settings | overrides),

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from judgeforge.grading.templates import load_template
+
 from .conftest import KEY, fail, say
 
 ROOT = Path(__file__).parents[3]
@@ -30,8 +32,9 @@ def place(tmp_path, server):
     return tmp_path
 
 
-def evaluate(place: Path) -> subprocess.CompletedProcess[str]:
+def evaluate(place: Path, *more: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "judgeforge.cli", "evaluate", "--judge", "theirs", "--endpoint", "endpoint.yaml"]
+    command += more
     environment = os.environ | {"SOME_KEY": KEY, "MLFLOW_TRACKING_URI": f"sqlite:///{place}/mlflow.db"}
     return subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=False)
 
@@ -62,3 +65,27 @@ def test_an_endpoint_is_evaluated_and_a_fault_on_the_way_costs_no_answer(place, 
     for path in place.rglob("*"):
         assert path.is_dir() or KEY.encode() not in path.read_bytes(), path
     assert KEY not in broken.stderr + done.stderr
+
+
+def test_a_judge_that_was_trained_anew_is_asked_anew_and_the_cache_is_where_one_says(place, server):
+    judge = place / "merged"
+    judge.mkdir()
+    (judge / "judge_template.json").write_text(load_template("judgeforge-1").model_dump_json())
+    (judge / "model.safetensors").write_bytes(b"first")
+    options = ("--template", "merged", "--cache", "elsewhere/paid.sqlite")
+    assert evaluate(place, *options).returncode == 0
+    asked = len(server.bodies)
+    (judge / "model.safetensors").write_bytes(b"second")
+    done = evaluate(place, *options)
+    assert done.returncode == 0 and "10 questions, 0 of them answered already" in done.stderr
+    assert len(server.bodies) == 2 * asked
+    assert (place / "elsewhere" / "paid.sqlite").is_file() and not (place / ".judgeforge" / "answers.sqlite").exists()
+
+
+def test_a_prompt_that_was_too_long_is_asked_again(place, server):
+    server.script = lambda count, body: fail(400, "This model's maximum context length is 4096 tokens.")
+    assert evaluate(place).returncode == 0
+    server.script = lambda count, body: say("Fine. [RESULT] 3")
+    assert evaluate(place).returncode == 0
+    entry = json.loads((place / "evaluation" / "theirs" / "metrics.json").read_text())["benchmarks"]["sums"]
+    assert entry["unparsable_rate"] == 0

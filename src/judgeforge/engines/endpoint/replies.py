@@ -1,9 +1,10 @@
 """From what an endpoint sends back to an answer: text, why it ended, tokens, and the chances of each verdict."""
 
+import json
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 
 from judgeforge.engines.endpoint.requests import Request, estimate_tokens
 from judgeforge.engines.probabilities import compute_shares
@@ -12,6 +13,9 @@ from judgeforge.grading.records import list_verdicts
 
 _REFUSALS = {"content_filter", "refusal"}
 """Values of ``finish_reason`` that say that a filter, or the model, would not answer."""
+
+_MOST_TOKENS = 10**9
+"""No answer takes more; a larger number is garbage."""
 
 
 class Reply(BaseModel):
@@ -34,11 +38,31 @@ class Reply(BaseModel):
     probabilities: dict[str, float] | None = None
 
 
+def join_parts(content: Any) -> str | None:
+    """Read a message's content: text, nothing, or a list of parts, of which those of text count.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if content is None or isinstance(content, str):
+        return content
+    if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
+        raise ValueError("neither text nor parts of text")
+    texts = [part.get("text") for part in content if part.get("type", "text") == "text"]
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("a part of text without text")
+    return "".join(texts)
+
+
+Content = Annotated[str | None, PlainValidator(join_parts)]
+_Count = Annotated[int, Field(ge=0, le=_MOST_TOKENS)] | None
+
+
 class Alternative(BaseModel):
     """A token and its log-probability."""
 
     token: str
-    logprob: float
+    logprob: Annotated[float, Field(le=0.01)]
 
 
 class TokenChances(Alternative):
@@ -47,29 +71,58 @@ class TokenChances(Alternative):
     top_logprobs: list[Alternative] = []
 
 
-class _Message(BaseModel):
-    content: str | None = None
-    refusal: str | None = None
+class Message(BaseModel):
+    """The judge's message, or a piece of it."""
+
+    content: Content = None
+    refusal: Content = None
 
 
-class _Logprobs(BaseModel):
+class Logprobs(BaseModel):
+    """The chances of the tokens of a message, or of a piece of it."""
+
     content: list[TokenChances] | None = None
 
 
 class _Choice(BaseModel):
-    message: _Message
+    message: Message
     finish_reason: str | None = None
-    logprobs: _Logprobs | None = None
+    logprobs: Logprobs | None = None
 
 
-class _Usage(BaseModel):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+class Usage(BaseModel):
+    """What an answer cost; None: not told."""
+
+    prompt_tokens: _Count = None
+    completion_tokens: _Count = None
 
 
 class _Document(BaseModel):
     choices: list[_Choice] = Field(min_length=1)
-    usage: _Usage | None = None
+    usage: Usage | None = None
+
+
+def load_document(content: bytes) -> Any:
+    """Read JSON that somebody else wrote.
+
+    Raises:
+        ValueError: it is none, or is nested too deep to be read.
+    """
+    try:
+        return json.loads(content)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def describe_places(error: ValidationError) -> str:
+    """Name the places that are not as they should be."""
+    places = {".".join(str(part) for part in fault["loc"]) for fault in error.errors(include_input=False)}
+    return ", ".join(sorted(places)) or "document"
+
+
+def _mend_pairs(text: str) -> str:
+    """Join the halves of characters that came apart; half a character alone is a ValueError."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16")
 
 
 def parse_reply(document: Any, request: Request) -> Reply:
@@ -81,11 +134,10 @@ def parse_reply(document: Any, request: Request) -> Reply:
     try:
         parsed = _Document.model_validate(document)
     except ValidationError as error:
-        places = {".".join(str(part) for part in fault["loc"]) for fault in error.errors()}
-        raise ValueError(f"no chat completion ({', '.join(sorted(places)) or 'document'})") from None
-    choice, usage = parsed.choices[0], parsed.usage or _Usage()
+        raise ValueError(f"no chat completion ({describe_places(error)})") from None
+    choice, usage = parsed.choices[0], parsed.usage or Usage()
     refused = choice.finish_reason in _REFUSALS or bool(choice.message.refusal)
-    text = "" if refused else choice.message.content or ""
+    text = "" if refused else _mend_pairs(choice.message.content or "")
     tokens = (choice.logprobs.content if choice.logprobs else None) or []
     return Reply(
         text=text,
@@ -97,13 +149,13 @@ def parse_reply(document: Any, request: Request) -> Reply:
 
 
 def _cut_to(text: str, tokens: Sequence[TokenChances]) -> list[TokenChances]:
-    """Leave out tokens behind the text: vLLM lists that of the turn's end, too."""
-    kept, length = [], 0
-    for token in tokens:
-        if length >= len(text):
-            break
-        kept.append(token)
-        length += len(token.token)
+    """Leave out the last tokens that are not in the text: vLLM lists that of the turn's end, too.
+
+    Lengths say nothing: each token of an emoji is listed as a character of its own.
+    """
+    kept = list(tokens)
+    while kept and not text.endswith(kept[-1].token):
+        kept.pop()
     return kept
 
 

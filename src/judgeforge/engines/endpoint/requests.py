@@ -1,4 +1,4 @@
-"""From a conversation to what is sent to an endpoint. Only what differs from the endpoint's own default is sent.
+"""From a conversation to what is sent to an endpoint, whose own defaults of decoding are never relied on.
 
 Under a constraint a question takes two requests: one writes the feedback up to the marker, the next, in which the
 judge's turn goes on behind the marker, may choose among the verdicts only (vLLM's ``structured_outputs``).
@@ -21,10 +21,16 @@ CHARACTERS_PER_TOKEN = 4
 CLOSING_TOKENS = 16
 """What is kept free for marker and verdict under a constraint."""
 
+UNANSWERED = {"refused", "prompt_too_long"}
+"""Ends of a reply that is no answer."""
+
+_WAYS_BACK = {"stream", "stream_options"}
+
 
 def estimate_tokens(text: str) -> int:
-    """Estimate the number of tokens by the number of characters."""
-    return math.ceil(len(text) / CHARACTERS_PER_TOKEN)
+    """Estimate the number of tokens by the number of characters; those of other scripts take about a token each."""
+    other = sum(not character.isascii() for character in text)
+    return math.ceil((len(text) - other) / CHARACTERS_PER_TOKEN) + other
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,7 @@ class Request:
         format: of the verdict that is wanted.
         marker: the template's result marker.
         draw: what tells draws at random from the same body apart; "" where all are the same.
+        revision: of the model behind the name.
         before: the judge's text that the answer goes on from.
         scale: of the scores that may be given.
     """
@@ -46,15 +53,15 @@ class Request:
     format: Format
     marker: str
     draw: str
+    revision: str | None = None
     before: str = ""
     scale: Scale = FIVE_POINTS
 
     @property
     def key(self) -> str:
-        """A digest of all that could change the answer."""
-        # Answers that were paid for before there were other scales are found by the same key.
-        scale = [] if self.scale == FIVE_POINTS else [self.scale]
-        identity = [self.url, self.body, self.format, self.marker, self.draw, *scale]
+        """A digest of all that could change the answer; how it is sent back could not."""
+        body = {name: value for name, value in self.body.items() if name not in _WAYS_BACK}
+        identity = [self.url, body, self.format, self.marker, self.draw, self.revision, self.scale]
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
     @property
@@ -79,7 +86,7 @@ def build_request(
         body |= _ask_for_probabilities(settings)
     body[settings.max_tokens_field] = limit
     draw = _name_draw(settings, generation, conversation)
-    return Request(settings.url, body, conversation.format, marker, draw, scale=conversation.scale)
+    return Request(settings.url, body, conversation.format, marker, draw, settings.revision, scale=conversation.scale)
 
 
 def build_closing_request(first: Request, feedback: str, settings: EndpointSettings, generation: Generation) -> Request:
@@ -108,11 +115,8 @@ def build_closing_request(first: Request, feedback: str, settings: EndpointSetti
 def _build_body(
     settings: EndpointSettings, generation: Generation, sample: int, messages: list[dict[str, str]]
 ) -> dict[str, Any]:
-    chosen: dict[str, Any] = {"temperature": generation.temperature}
-    if generation.top_p != 1:
-        chosen["top_p"] = generation.top_p
-    if generation.repetition_penalty != 1:
-        chosen["repetition_penalty"] = generation.repetition_penalty
+    # All of them, even those of no effect: vLLM would take what is missing from the model's generation_config.json.
+    chosen: dict[str, Any] = generation.model_dump(include={"temperature", "top_p", "repetition_penalty"})
     sent = {name: value for name, value in chosen.items() if name not in settings.omit}
     if settings.send_seed:
         sent["seed"] = generation.seed + (sample if generation.temperature else 0)

@@ -3,13 +3,16 @@
 import hashlib
 import json
 import os
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
+import httpx
 import yaml
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PositiveFloat,
@@ -17,6 +20,7 @@ from pydantic import (
     SecretStr,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from judgeforge.engines.protocol import Generation
@@ -54,6 +58,7 @@ _CHANGES_ANSWERS = {
     "extra_body",
     "top_logprobs",
     "structured_outputs",
+    "revision",
 }
 
 
@@ -63,7 +68,9 @@ class EndpointSettings(BaseModel):
     Args:
         base_url: up to and without ``/chat/completions``.
         model: as the endpoint calls it.
+        revision: any text that changes when the model behind that name does; answers of another one are not used.
         api_key_env: name of the environment variable that holds the key; None: no key is sent.
+        allow_plain_http: send the key unencrypted to a host other than this one.
         concurrency: requests on their way at once.
         requests_per_minute: in any 60 seconds; None: no limit.
         tokens_per_minute: prompt and longest possible answer together, in any 60 seconds; None: no limit.
@@ -90,7 +97,9 @@ class EndpointSettings(BaseModel):
 
     base_url: str
     model: Annotated[str, Field(min_length=1)]
+    revision: Annotated[str, BeforeValidator(str)] | None = None  # YAML takes some for numbers or dates
     api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None
+    allow_plain_http: bool = False
     concurrency: Annotated[int, Field(ge=1, le=1000)] = 8
     requests_per_minute: PositiveInt | None = None
     tokens_per_minute: PositiveInt | None = None
@@ -118,6 +127,10 @@ class EndpointSettings(BaseModel):
         parts = urlsplit(address)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("must begin with http:// or https:// and name a host")
+        try:
+            parts.port, httpx.URL(address)
+        except (ValueError, httpx.InvalidURL):
+            raise ValueError("must be an address, with a port from 0 to 65535 if any") from None
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("must hold no user, password or query; the key belongs into an environment variable")
         return address.rstrip("/")
@@ -128,6 +141,16 @@ class EndpointSettings(BaseModel):
         if taken := sorted(_OURS & set(body)):
             raise ValueError(f"must not hold {', '.join(taken)}: the engine sets these")
         return body
+
+    @model_validator(mode="after")
+    def _keeps_the_key_to_itself(self) -> "EndpointSettings":
+        parts = urlsplit(self.base_url)
+        if parts.scheme == "http" and self.api_key_env and not (self.allow_plain_http or _is_loopback(parts.hostname)):
+            raise ValueError(
+                "base_url must begin with https:// where a key is sent; or set 'allow_plain_http: true' if whoever "
+                "is on the way may read it"
+            )
+        return self
 
     @property
     def url(self) -> str:
@@ -178,6 +201,13 @@ class EndpointSettings(BaseModel):
                 "set it to the key and nothing else.",
             )
         return SecretStr(key)
+
+
+def _is_loopback(host: str | None) -> bool:
+    try:
+        return ip_address(host or "").is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def load_endpoint(path: Path) -> EndpointSettings:
