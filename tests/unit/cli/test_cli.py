@@ -133,7 +133,7 @@ def test_a_verdict_that_cannot_be_parsed_is_said_and_not_guessed(workplace: Path
 
 
 def test_a_file_is_graded_in_its_own_order(workplace: Path) -> None:
-    rows = [{"item_id": name, "instruction": "Add.", "response": "5"} for name in "xyz"]
+    rows = [{"item_id": name, "instruction": "Add.", "response": name} for name in "xyz"]
     (workplace / "items.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     shown = grade("--model", "judge", "--input", "items.jsonl", "--output", "verdicts.jsonl")
     assert shown.exit_code == 0
