@@ -19,7 +19,7 @@ export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: help setup setup-vllm demo test test-slow test-vllm check bench smoke constraints clean
+.PHONY: help setup setup-vllm setup-browser demo test test-slow test-vllm check bench smoke constraints clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
@@ -50,6 +50,13 @@ setup-vllm: $(VENV)/vllm.done ## Add vLLM to .venv, for evaluate.engine: vllm
 $(VENV)/vllm.done: $(STAMP) constraints-vllm.txt scripts/setup_vllm.py
 	@$(BIN)/python scripts/setup_vllm.py
 	@touch $@
+
+setup-browser: ## Install what the report's tests look at the page with (Debian, as root; without it they are skipped)
+	@if command -v chromium >/dev/null && command -v pdftotext >/dev/null; then exit 0; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    chromium poppler-utils fonts-dejavu-core; \
+	else echo "setup-browser: skipped, it needs apt-get and root"; fi
 
 demo: setup ## Run the whole pipeline on the embedded collection and show the table of judges
 	judgeforge retrain
