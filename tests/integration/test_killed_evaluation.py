@@ -70,3 +70,6 @@ def test_ten_kills_cost_no_item_and_no_answer_twice(place, miniature):
     assert start(whole, miniature).wait() == 0
     expected = pl.read_parquet(whole / "evaluation" / "mine" / "verdicts.parquet")
     assert verdicts.equals(expected), "as if nobody had killed it"
+    assert count_journalled(whole) == ITEMS
+    assert start(whole, miniature).wait() == 0
+    assert count_journalled(whole) == ITEMS, "a finished evaluation is not done again"
