@@ -14,8 +14,15 @@ GOOD = say("Good. [RESULT] 4")
 
 
 def test_one_answer_a_question_in_any_order_with_the_key_sent_and_never_kept(server, build, tmp_path):
-    server.script = lambda n, body: say(f"Answer to {body['messages'][-1]['content']} [RESULT] 4")
-    found = dict(build().complete(ask(20)))
+    def answer(n, body):
+        # The first waits for a second: several are on their way at once, however fast the server is.
+        deadline = time.monotonic() + 20
+        while server.most_at_once < 2 and time.monotonic() < deadline:
+            time.sleep(0.005)
+        return say(f"Answer to {body['messages'][-1]['content']} [RESULT] 4")
+
+    server.script = answer
+    found = dict(build(timeout_s=30).complete(ask(20)))
     assert [found[n].text for n in range(20)] == [f"Answer to {n}? [RESULT] 4" for n in range(20)]
     assert found[3].finish == "verdict" and (found[3].prompt_tokens, found[3].output_tokens) == (10, 5)
     assert server.headers[0]["Authorization"] == f"Bearer {KEY}"
