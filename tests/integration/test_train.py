@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -15,6 +16,7 @@ from judgeforge.train.dataset import IGNORED, LeftPadCollator, TokenRows, load_e
 from judgeforge.train.model import build_model, load_tokenizer
 from judgeforge.train.order import LengthGroupedOrder
 from judgeforge.train.trainer import CompletionTrainer, build_arguments
+from judgeforge.training_sets import EXAMPLES_SCHEMA, write_table
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -163,15 +165,36 @@ def test_joint_is_both_sets(training_sets):
     assert formats == ["direct"] * 8 + ["pairwise"] * 8
 
 
+def write_broken(path: Path, kind: str) -> None:
+    path.parent.mkdir()
+    good = {"example_id": "1", "prompt_id": "p", "format": "direct", "messages": []}
+    if kind == "no Parquet":
+        path.write_bytes(b"\xff\xfe")
+    elif kind == "other columns":
+        pl.DataFrame({"example_id": ["1"]}).write_parquet(path)
+    elif kind == "other types":
+        pl.DataFrame([good | {"prompt_id": 1}]).write_parquet(path)
+    else:
+        rows = [good | {"format": "neither"}] if kind == "other values" else []
+        write_table(pl.DataFrame(rows, schema=EXAMPLES_SCHEMA), path)
+
+
 @pytest.mark.parametrize(
-    ("content", "complaint"),
-    [("", "is empty"), ('{"example_id": "1"}\n', "Row 1"), ('{"a":\n', "Line 1"), (b"\xff\xfe", "not UTF-8")],
+    ("kind", "complaint"),
+    [
+        ("no row", "is empty"),
+        ("other values", "Row 1 of .*direct is no training example"),
+        ("other types", "column prompt_id holds Int64"),
+        ("other columns", "part-00000.parquet is broken"),
+        ("no Parquet", "part-00000.parquet is broken"),
+    ],
 )
-def test_bad_training_files_are_named(tmp_path, content, complaint):
-    path = tmp_path / "direct.jsonl"
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+def test_bad_training_files_are_named(tmp_path, kind, complaint):
+    write_broken(tmp_path / "direct" / "part-00000.parquet", kind)
     with pytest.raises(InputError, match=complaint):
         load_examples(tmp_path, "direct")
+    with pytest.raises(InputError, match="There is no training set"):
+        load_examples(tmp_path, "pairwise")
 
 
 def test_more_adapted_layers_than_there_are_is_an_error(train, tmp_path, small_train_params):

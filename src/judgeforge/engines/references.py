@@ -5,13 +5,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import polars as pl
 from scipy.stats import rankdata
 
 from judgeforge.errors import InputError
-from judgeforge.files import load_json_rows
 from judgeforge.grading.parsing import parse_verdict
 from judgeforge.grading.records import SCORES, Choice, DirectItem, Format, PairwiseItem, Verdict
 from judgeforge.grading.templates import load_template
+from judgeforge.training_sets import EXAMPLES_SCHEMA, load_table
 
 Items = Sequence[DirectItem | PairwiseItem]
 ReferenceJudge = Callable[[Items], list[Verdict]]
@@ -44,15 +45,15 @@ def _judge_by_majority(items: Items, train_folder: Path) -> list[Verdict]:
 
 
 def _find_majority(train_folder: Path, format: Format) -> Verdict:
-    path = train_folder / f"{format}.jsonl"
     marker = load_template(train_folder).result_marker
     counts: Counter[int | str] = Counter()
-    for row in load_json_rows(path):
-        verdict = parse_verdict(row["messages"][-1]["content"], format, marker)
+    table = load_table(train_folder, format, EXAMPLES_SCHEMA, ["messages"])
+    for answer in table.select(pl.col("messages").list.last().struct.field("content")).to_series():
+        verdict = parse_verdict(answer, format, marker)
         counts[verdict.score or verdict.choice or ""] += 1
     del counts[""]
     if not counts:
-        raise InputError(f"{path} holds no verdict.", "write it again with 'dvc repro prepare'.")
+        raise InputError(f"{train_folder / format} holds no verdict.", "write it again with 'dvc repro prepare'.")
     # Equal counts: the lowest score, or A, so that the order of the rows does not matter.
     winner = min(counts, key=lambda each: (-counts[each], each))
     text = "Most frequent verdict of the training set."

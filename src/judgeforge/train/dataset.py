@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from torch.utils.data import Dataset
 
 from judgeforge.errors import InputError
-from judgeforge.files import load_json_rows
 from judgeforge.grading.records import TrainingExample
 from judgeforge.grading.rendering import render_chat
 from judgeforge.params import TrainingFormat
+from judgeforge.training_sets import load_training_examples
 
 _WIDTH_STEP = 16
 """Widths are multiples of this: kernels are prepared and kept for each shape, and memory grows with their number."""
@@ -64,17 +63,7 @@ def load_examples(folder: Path, format: TrainingFormat, prefix: str = "") -> lis
         InputError: a missing or broken file, or no row in it.
     """
     formats = ("direct", "pairwise") if format in ("joint", "form") else (format,)
-    examples = []
-    for name in formats:
-        path = folder / f"{prefix}{name}.jsonl"
-        for number, row in enumerate(load_json_rows(path), start=1):
-            try:
-                examples.append(TrainingExample.model_validate(row))
-            except ValidationError as error:
-                raise InputError(
-                    f"Row {number} of {path} is no training example: {error.errors()[0]['msg']}.",
-                    "write the set again with 'dvc repro --force --single-item prepare'.",
-                ) from error
+    examples = [each for name in formats for each in load_training_examples(folder, f"{prefix}{name}")]
     if not examples and not prefix:
         raise InputError(f"The training set {format} in {folder} is empty.", "give 'prepare' more graded rows.")
     return examples

@@ -59,7 +59,7 @@ def train_judge(params: TrainParams, job: Job, run: Any) -> None:
     rows, validation = _load_rows(params, job, tokenizer)
     key = compute_run_key(
         {"params": params.model_dump(), "format": job.format, "torch": torch.__version__},
-        [path for folder in (job.data, job.base) for path in folder.iterdir() if path.is_file()],
+        [path for folder in (job.data, job.base) for path in sorted(folder.rglob("*")) if path.is_file()],
     )
     checkpoints = job.checkpoints / key
     discard_others(job.checkpoints, key)

@@ -1,12 +1,13 @@
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from judgeforge.engines.references import build_reference
 from judgeforge.errors import InputError
-from judgeforge.files import write_json_lines
 from judgeforge.grading.records import DirectItem, PairwiseItem, Rubric
 from judgeforge.grading.templates import load_template, write_template
+from judgeforge.training_sets import EXAMPLES_SCHEMA, write_table
 
 RUBRIC = Rubric(criteria="Is it right?", levels=("no", "hardly", "partly", "mostly", "yes"))
 
@@ -27,7 +28,10 @@ def write_training_set(folder: Path, format: str, verdicts: list[str]) -> None:
         {"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": f"Fine. [RESULT] {verdict}"}]}
         for verdict in verdicts
     ]
-    write_json_lines(folder / f"{format}.jsonl", rows)
+    write_table(
+        pl.DataFrame(rows, schema_overrides={"messages": EXAMPLES_SCHEMA["messages"]}),
+        folder / format / "part-00000.parquet",
+    )
 
 
 def test_majority_answers_with_the_most_frequent_verdict(tmp_path: Path) -> None:
@@ -45,7 +49,7 @@ def test_majority_settles_equal_counts_by_the_verdict_not_by_the_order(tmp_path:
 @pytest.mark.parametrize("verdicts", [None, ["none"]], ids=["no file", "no verdict"])
 def test_majority_without_training_verdicts_is_an_input_error(tmp_path: Path, verdicts) -> None:
     write_training_set(tmp_path, "direct" if verdicts else "pairwise", verdicts or ["A"])
-    with pytest.raises(InputError, match=r"direct\.jsonl"):
+    with pytest.raises(InputError, match=r"/direct\b"):
         build_reference("majority", tmp_path, 1)([direct("a")])
 
 

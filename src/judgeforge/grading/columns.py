@@ -1,0 +1,70 @@
+"""The rendering of ``rendering.py`` for whole columns at once: the same text to the byte, tested to be.
+
+``prepare`` alone needs it; a judge at work sees one item at a time.
+"""
+
+import json
+import re
+from collections.abc import Callable
+
+import polars as pl
+
+from judgeforge.grading.parsing import JSON_MARKER
+from judgeforge.grading.records import Format
+from judgeforge.grading.templates import JudgeTemplate
+
+_FIELD = re.compile(r"\{(\w+)\}")
+_LEVEL = re.compile(r"level_(\d+)")
+
+
+def count_template_levels(template: JudgeTemplate) -> int | None:
+    """Return how many levels of a rubric the template shows; None: as many as there are."""
+    numbers = [int(number) for number in _LEVEL.findall(template.direct)]
+    return max(numbers) if numbers else None
+
+
+def render_prompts(template: JudgeTemplate, format: Format) -> pl.Expr:
+    """Build the user's message out of the columns of an item.
+
+    Args:
+        template: the judge template.
+        format: which message of it.
+
+    The columns: ``instruction``, ``criteria``, ``levels``, ``response`` (or ``response_a`` and ``response_b``), and
+    ``reference``, null or blank where none is shown.
+    """
+    has_reference = pl.col("reference").fill_null("") != ""
+    section = _fill(template.reference_section, lambda _: pl.col("reference"))
+
+    def get(field: str) -> pl.Expr:
+        if level := _LEVEL.fullmatch(field):
+            return pl.col("levels").list.get(int(level[1]) - 1, null_on_oob=False)
+        if field == "reference_clause":
+            return pl.when(has_reference).then(pl.lit(template.reference_clause)).otherwise(pl.lit(""))
+        if field == "reference_section":
+            return pl.when(has_reference).then(section).otherwise(pl.lit(""))
+        return pl.col(field)
+
+    return _fill(template.direct if format == "direct" else template.pairwise, get)
+
+
+def render_verdicts(template: JudgeTemplate, closing: str) -> pl.Expr:
+    """Build the judge's message out of the columns ``feedback`` and ``closing`` (a score or a letter)."""
+    feedback = pl.col("feedback").str.strip_chars()
+    if template.result_marker == JSON_MARKER:
+        return pl.struct(feedback.alias("feedback"), pl.col(closing).alias("verdict")).map_elements(
+            lambda verdict: json.dumps(verdict, ensure_ascii=False), return_dtype=pl.String
+        )
+    marker = pl.lit(f" {template.result_marker} ")
+    return pl.concat_str(feedback, marker, pl.col(closing).cast(pl.String))
+
+
+def _fill(text: str, get: Callable[[str], pl.Expr]) -> pl.Expr:
+    """Do as ``templates.fill``."""
+    parts: list[pl.Expr] = []
+    for index, part in enumerate(_FIELD.split(text)):
+        if index % 2:
+            parts.append(get(part))
+        elif part:
+            parts.append(pl.lit(part))
+    return pl.concat_str(parts)
