@@ -15,6 +15,10 @@ from judgeforge.grading.templates import JudgeTemplate
 
 _FIELD = re.compile(r"\{(\w+)\}")
 _LEVEL = re.compile(r"level_(\d+)")
+_BLANKS = "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
+    map(chr, range(0x2000, 0x200B))
+)
+"""What ``str.strip`` takes for white space."""
 
 
 def count_template_levels(template: JudgeTemplate) -> int | None:
@@ -50,7 +54,7 @@ def render_prompts(template: JudgeTemplate, format: Format) -> pl.Expr:
 
 def render_verdicts(template: JudgeTemplate, closing: str) -> pl.Expr:
     """Build the judge's message out of the columns ``feedback`` and ``closing`` (a score or a letter)."""
-    feedback = pl.col("feedback").str.strip_chars()
+    feedback = pl.col("feedback").str.strip_chars(_BLANKS)
     if template.result_marker == JSON_MARKER:
         return pl.struct(feedback.alias("feedback"), pl.col(closing).alias("verdict")).map_elements(
             lambda verdict: json.dumps(verdict, ensure_ascii=False), return_dtype=pl.String
