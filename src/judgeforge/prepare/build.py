@@ -91,16 +91,17 @@ class Writer:
 
     def _fill_pairs(self, part: pl.DataFrame, rows: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
         choice = pl.when("a_is_better").then(pl.lit("A")).otherwise(pl.lit("B")).alias("closing")
-        part = part.with_columns(choice, pl.col("median_a").alias("score_a"), pl.col("median_b").alias("score_b"))
+        renamed = {"median_a": "score_a", "median_b": "score_b", "place_a": "row_a", "place_b": "row_b"}
+        part = part.with_columns(choice).rename(renamed)
         composed, brought = part.filter(~pl.col("own")), part.filter("own")
         taken = rows.select(*_ITEM, "response", "feedback")
-        a = taken[composed["place_a"]].rename({"response": "response_a", "feedback": "feedback_a"})
-        b = taken[composed["place_b"]].select(response_b="response", feedback_b="feedback")
+        a = taken[composed["row_a"]].rename({"response": "response_a", "feedback": "feedback_a"})
+        b = taken[composed["row_b"]].select(response_b="response", feedback_b="feedback")
         items = pl.concat([composed, a, b], how="horizontal").with_columns(pl.col("closing").alias("choice"))
         items = _hide_references(items)
         items = items.with_columns(self.teacher.write_pairwise(items).alias("feedback"))
         if brought.height:
-            texts = own.select(*_ITEM, "response_a", "response_b", "feedback")[brought["place_a"]]
+            texts = own.select(*_ITEM, "response_a", "response_b", "feedback")[brought["row_a"]]
             theirs = _hide_references(pl.concat([brought, texts], how="horizontal"))
             items = pl.concat([items.select(theirs.columns), theirs]).sort("example")
         return items

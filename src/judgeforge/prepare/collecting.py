@@ -13,6 +13,7 @@ from judgeforge.errors import InputError
 from judgeforge.files import write_atomically
 from judgeforge.params import PrepareParams
 from judgeforge.params.sources import FeedbackColumns, FileSource, HubSource, Source
+from judgeforge.prepare.ahead import work_ahead
 from judgeforge.prepare.hashing import to_keys
 from judgeforge.prepare.keys import build_compared_keys, build_graded_keys
 from judgeforge.prepare.rows import COMPARED, GRADED, QuarantinedRow
@@ -72,7 +73,7 @@ def collect_rows(loader: Loader, params: PrepareParams, check: RowCheck, folder:
     parts = {True: _Part(RowStore(folder / "graded", GRADED)), False: _Part(RowStore(folder / "compared", COMPARED))}
     first_bad: dict[str, QuarantinedRow] = {}
     with _open_quarantine(quarantine) as handle:
-        for chunk in loader.load():
+        for chunk in work_ahead(loader.load()):
             rows, set_aside = check(chunk.rows)
             loader.counts[chunk.source.name].quarantined += len(set_aside)
             for bad in (*chunk.quarantined, *set_aside):

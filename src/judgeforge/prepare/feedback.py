@@ -36,7 +36,8 @@ class Teacher(Protocol):
 
         Args:
             pairs: ``instruction``, ``reference``, ``criteria``, ``levels``, ``choice`` (A or B, the better one), and
-                ``response``, ``score`` (the median) and ``feedback`` of either, ending in ``_a`` and ``_b``.
+                ``response``, ``score`` (the median), ``feedback`` and ``row`` (a number, equal where it is the same
+                response's) of either, ending in ``_a`` and ``_b``.
         """
         ...
 
@@ -52,15 +53,17 @@ class OfflineTeacher:
 
     def write_pairwise(self, pairs: pl.DataFrame) -> pl.Series:
         """See ``Teacher``."""
-        texts = pl.concat([pairs["feedback_a"], pairs["feedback_b"]]).alias("text").unique()
-        short = shorten_feedback(texts)
-        quotes = pl.DataFrame({"text": texts, "short": short}).with_columns(
-            quote_feedback(pl.col("short"), "A").alias("quote_a"), quote_feedback(pl.col("short"), "B").alias("quote_b")
+        sides = [pairs.select(row=f"row_{side}", text=f"feedback_{side}") for side in ("a", "b")]
+        texts = pl.concat(sides).unique("row")
+        quotes = texts.select("row", shorten_feedback(texts["text"]).alias("short")).select(
+            "row",
+            quote_feedback(pl.col("short"), "A").alias("quote_a"),
+            quote_feedback(pl.col("short"), "B").alias("quote_b"),
         )
-        quoted = pairs.select("score_a", "score_b", "choice", "levels", "feedback_a", "feedback_b")
+        quoted = pairs.select("score_a", "score_b", "choice", "levels", "row_a", "row_b")
         for side in ("a", "b"):
-            part = quotes.select(pl.col("text").alias(f"feedback_{side}"), f"quote_{side}")
-            quoted = quoted.join(part, on=f"feedback_{side}", how="left", maintain_order="left")
+            part = quotes.select(pl.col("row").alias(f"row_{side}"), f"quote_{side}")
+            quoted = quoted.join(part, on=f"row_{side}", how="left", maintain_order="left")
         return quoted.select(
             pl.concat_str("quote_a", pl.lit(" "), "quote_b", pl.lit(" "), _conclude()).alias("feedback")
         ).to_series()
@@ -79,18 +82,21 @@ def quote_feedback(text: pl.Expr, letter: str) -> pl.Expr:
 
 def shorten_feedback(texts: pl.Series) -> pl.Series:
     """Quote short feedback whole, with single spaces; of longer, two sentences within ``MAX_WORDS_EACH`` words."""
-    frame = (
-        texts.alias("text")
-        .to_frame()
-        .select(pl.col("text").str.replace_all(r"\s+", " ").str.strip_chars(" ").alias("text"))
-    )
-    long = frame["text"].str.count_matches(" ", literal=True) >= MAX_WORDS_EACH
+    texts = texts.alias("text")
+    untidy = texts.str.contains(r"[^\S ]|  |^ | $")
+    if untidy.any():
+        tidied = texts.filter(untidy).str.replace_all(r"\s+", " ").str.strip_chars(" ")
+        texts = texts.scatter(untidy.arg_true(), tidied)
+    long = texts.str.count_matches(" ", literal=True) >= MAX_WORDS_EACH
     if not long.any():
-        return frame["text"]
+        return texts
+    # What comes after the first word too many cannot matter.
+    start = pl.col("text").str.extract(rf"^((?:[^ ]+ ){{{MAX_WORDS_EACH}}}[^ ]+)", 1)
     # After a sentence's end and before what can begin one, a line break: there is none left in the text.
-    marked = pl.col("text").str.replace_all(r"([.!?]) ([A-Z\"'(])", "${1}\n${2}")
+    marked = start.str.replace_all(r"([.!?]) ([A-Z\"'(])", "${1}\n${2}")
     kept = (
-        frame.filter(long)
+        texts.filter(long)
+        .to_frame()
         .select(marked.str.splitn("\n", 3).alias("parts"))
         .select(
             pl.col("parts").struct.field("field_0").alias("one"),
@@ -104,7 +110,7 @@ def shorten_feedback(texts: pl.Series) -> pl.Series:
     too_long = kept.select(_count_words("text") > MAX_WORDS_EACH).to_series()
     if too_long.any():
         kept = kept.with_columns(pl.when(too_long).then(cut).otherwise("text").alias("text"))
-    return frame["text"].scatter(long.arg_true(), kept["text"])
+    return texts.scatter(long.arg_true(), kept["text"])
 
 
 def _count_words(column: str) -> pl.Expr:

@@ -1,6 +1,5 @@
 """The statistics of the training sets, as a file for the report and a table for a person."""
 
-import re
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,14 +11,10 @@ from rich.table import Table
 from judgeforge.prepare.plan import PAIRWISE_SETS, Plan
 from judgeforge.training_sets import EXAMPLES_SCHEMA
 
-_TOKEN = re.compile(r"\w+|[^\w\s]")
+_WORD_OR_MARK = r"\w+|[^\w\s]"
+"""Words and punctuation marks: near a tokenizer's count, without loading one."""
 _SAMPLE = 2_000
 """Lengths are counted on so many examples of a set, the first in its drawn order."""
-
-
-def count_approximate_tokens(text: str) -> int:
-    """Count words and punctuation marks: near a tokenizer's count, without loading one."""
-    return len(_TOKEN.findall(text))
 
 
 def describe_rows(plan: Plan) -> dict[str, Any]:
@@ -45,13 +40,12 @@ def describe_set(name: str, plan: Plan, untaught: Sequence[int], folder: Path) -
         folder: of the training sets, written.
     """
     part = plan.sets[name].filter(~pl.col("example").is_in(list(untaught)))
-    messages = _load_sample(folder / name)
-    prompts = [count_approximate_tokens(" ".join(each["content"] for each in row[:-1])) for row in messages]
-    completions = [count_approximate_tokens(row[-1]["content"]) for row in messages]
+    texts = _load_sample(folder / name)
+    counts = texts.select(pl.all().str.count_matches(_WORD_OR_MARK))
     values: dict[str, Any] = {
         "rows": part.height,
         "instructions": part["prompt"].n_unique(),
-        "approximate_tokens": {"prompt": _spread(prompts), "completion": _spread(completions)},
+        "approximate_tokens": {text: _spread(counts[text].to_list()) for text in counts.columns},
     }
     if name in PAIRWISE_SETS:
         at_a = int(part["a_is_better"].sum())
@@ -65,14 +59,18 @@ def describe_set(name: str, plan: Plan, untaught: Sequence[int], folder: Path) -
     return values
 
 
-def _load_sample(folder: Path) -> list[list[dict[str, str]]]:
-    found: list[list[dict[str, str]]] = []
+def _load_sample(folder: Path) -> pl.DataFrame:
+    found = [pl.DataFrame(schema=EXAMPLES_SCHEMA).select("messages")]
     for path in sorted(folder.glob("*.parquet")):
-        frame = pl.read_parquet(path, columns=["messages"], n_rows=_SAMPLE - len(found), schema=EXAMPLES_SCHEMA)
-        found += frame["messages"].to_list()
-        if len(found) >= _SAMPLE:
+        missing = _SAMPLE - sum(frame.height for frame in found)
+        if missing <= 0:
             break
-    return found
+        found.append(pl.read_parquet(path, columns=["messages"], n_rows=missing))
+    content = pl.element().struct.field("content")
+    shown = pl.col("messages").list.head(2).list.eval(content).list.join(" ")
+    return pl.concat(found).select(
+        shown.alias("prompt"), pl.col("messages").list.last().struct.field("content").alias("completion")
+    )
 
 
 def render_table(values: dict[str, Any]) -> Table:

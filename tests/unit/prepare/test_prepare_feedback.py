@@ -12,7 +12,7 @@ def compose(better, worse, choice, levels=5):
     (score_a, feedback_a), (score_b, feedback_b) = (better, worse) if choice == "A" else (worse, better)
     pair = {
         **{"score_a": float(score_a), "score_b": float(score_b), "choice": choice, "levels": ["l"] * levels},
-        **{"feedback_a": feedback_a, "feedback_b": feedback_b},
+        **{"feedback_a": feedback_a, "feedback_b": feedback_b, "row_a": 0, "row_b": 1},
     }
     return OfflineTeacher().write_pairwise(pl.DataFrame([pair])).item()
 

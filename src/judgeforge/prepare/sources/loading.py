@@ -11,6 +11,7 @@ from judgeforge.errors import InputError
 from judgeforge.files import read_text
 from judgeforge.params import PrepareParams
 from judgeforge.params.sources import EmbeddedSource, FileSource, Source
+from judgeforge.prepare.ahead import work_ahead
 from judgeforge.prepare.hashing import hash_texts
 from judgeforge.prepare.rows import QuarantinedRow
 from judgeforge.prepare.sources.checking import Checker
@@ -91,7 +92,7 @@ class Loader:
                     yield self._take(source, source.name, checker, chunk)
                 continue
             for place, path in self._files[source.name]:
-                for chunk in read_chunks(path):
+                for chunk in work_ahead(read_chunks(path)):
                     yield self._take(source, place, checker, chunk)
 
     def _take(self, source: Source, place: str, checker: Checker, chunk: Chunk) -> LoadedChunk:
