@@ -1,7 +1,7 @@
-"""Building the training sets from graded responses: ours, by columns, against the row by row way of pandas and datasets.
+"""Building the training sets from graded responses: ours, by columns, against the way of pandas and datasets, by rows.
 
-The peer is what upstream's prepare_dataset.py does (rendering with a pandas ``apply``, ``datasets`` to Parquet), written
-out here with the same checks, pairs, feedback and split. Then ours alone at three sizes, for memory and cost per row.
+The peer (prepare_by_rows.py) is what upstream's prepare_dataset.py does, rendering with a pandas ``apply`` and writing
+through ``datasets``, with the same checks, pairs, feedback and split. Then ours at three sizes: memory, cost per row.
 """
 
 import argparse
@@ -33,9 +33,11 @@ try:
     runpy.run_module("judgeforge.prepare", run_name="__main__")
 except SystemExit as stop:
     assert not stop.code, stop.code
-used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF,)][0]
+used = resource.getrusage(resource.RUSAGE_SELF)
 values = {"seconds": round(time.perf_counter() - started, 2), "cpu_seconds": round(used.ru_utime + used.ru_stime, 2)}
-json.dump(values | {"peak_mib": used.ru_maxrss // 1024}, open(out, "w"))
+# Not ru_maxrss: that of a new program begins with what its parent had.
+peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+json.dump(values | {"peak_mib": int(peak.split()[1]) // 1024}, open(out, "w"))
 """
 
 
