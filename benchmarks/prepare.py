@@ -89,7 +89,7 @@ def hash_examples(folder: Path, column: str) -> set[str]:
     """Return digests of all texts of a set, whatever their order."""
     import polars as pl  # noqa: PLC0415
 
-    digests = set()
+    digests: set[str] = set()
     for path in sorted(folder.glob("*.parquet")):
         messages = pl.read_parquet(path, columns=["messages"])["messages"]
         texts = messages.list.eval(pl.element().struct.field("content")).list.join("\x1f")

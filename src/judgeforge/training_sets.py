@@ -15,6 +15,8 @@ from judgeforge.grading.records import TrainingExample
 
 INSTRUCTIONS = "instructions"
 LINEAGE = "lineage"
+JUDGE_LINEAGE = "lineage.parquet"
+"""Beside a judge's weights: the lineage of all that it was trained on, ``set`` with the folder's name before it."""
 
 _TEXT = pl.String()
 EXAMPLES_SCHEMA = pl.Schema(
@@ -87,6 +89,29 @@ def load_training_examples(folder: Path, name: str) -> list[TrainingExample]:
                 f"Row {number} of {folder / name} is no training example: {error.errors()[0]['msg']}.", _REMEDY
             ) from error
     return examples
+
+
+def write_judge_lineage(parts: Sequence[pl.DataFrame], folder: Path) -> None:
+    """Write beside a judge's weights which rows it has seen; nothing where that is not known of any part."""
+    known = [part for part in parts if part.height]
+    if known:
+        frame = pl.concat(known).unique().sort("set", "example_id", "row_id")
+        write_table(frame, folder / JUDGE_LINEAGE)
+
+
+def load_judge_lineage(folder: Path) -> pl.DataFrame:
+    """Read which rows a judge has seen; none of a model that was not trained here.
+
+    Raises:
+        InputError: the file is broken.
+    """
+    path = folder / JUDGE_LINEAGE
+    if not path.is_file():
+        return pl.DataFrame(schema=LINEAGE_SCHEMA)
+    try:
+        return pl.read_parquet(path, columns=list(LINEAGE_SCHEMA))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise InputError(f"{path} is broken: {str(error).splitlines()[0]}.", "train the judge again.") from error
 
 
 def write_table(frame: pl.DataFrame, path: Path) -> None:

@@ -102,11 +102,13 @@ def train(
     """Train a miniature judge into ``out`` with overrides of the parameters; returns its folder."""
     from judgeforge.train.run import Job, train_judge
 
-    def run(out: Path, format: str = "direct", run: Any = recorded_run, **overrides: Any) -> Path:
+    def run(
+        out: Path, format: str = "direct", run: Any = recorded_run, base: Path = miniature, **overrides: Any
+    ) -> Path:
         job = Job(
             format=format,  # type: ignore[arg-type]
             data=training_sets,
-            base=miniature,
+            base=base,
             checkpoints=out.parent / "checkpoints" / out.name,
             out=out,
             curve=out.with_suffix(".jsonl"),
