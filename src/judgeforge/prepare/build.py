@@ -94,9 +94,8 @@ class Writer:
         renamed = {"median_a": "score_a", "median_b": "score_b", "place_a": "row_a", "place_b": "row_b"}
         part = part.with_columns(choice).rename(renamed)
         composed, brought = part.filter(~pl.col("own")), part.filter("own")
-        taken = rows.select(*_ITEM, "response", "feedback")
-        a = taken[composed["row_a"]].rename({"response": "response_a", "feedback": "feedback_a"})
-        b = taken[composed["row_b"]].select(response_b="response", feedback_b="feedback")
+        a = rows.select(*_ITEM, response_a="response", feedback_a="feedback")[composed["row_a"]]
+        b = rows.select(response_b="response", feedback_b="feedback")[composed["row_b"]]
         items = pl.concat([composed, a, b], how="horizontal").with_columns(pl.col("closing").alias("choice"))
         items = _hide_references(items)
         items = items.with_columns(self.teacher.write_pairwise(items).alias("feedback"))

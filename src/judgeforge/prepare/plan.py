@@ -14,6 +14,9 @@ DIRECT_SETS = ("direct", "validation_direct")
 PAIRWISE_SETS = ("pairwise", "validation_pairwise")
 SETS = (*DIRECT_SETS, *PAIRWISE_SETS)
 
+_INSTRUCTIONS_SHUFFLED = 32
+"""How many instructions' examples stand mixed."""
+
 _SAME_ROW = ["prompt", "response", "rubric", "score", "feedback"]
 _SAME_PAIR = ["prompt", "response_a", "response_b", "rubric", "a_is_better", "feedback"]
 
@@ -103,15 +106,22 @@ def _cap(rows: pl.DataFrame, limit: int | None, seed: int) -> tuple[pl.DataFrame
 
 
 def _arrange(rows: pl.DataFrame, name: str, params: PrepareParams) -> pl.DataFrame:
-    """Shuffle within each bucket, number the examples, and draw whose reference is shown (whole instructions)."""
-    order = draw(params.seed, name, to_keys(rows["order"]), to_keys(rows["copy"]))
-    shares = draw_shares(params.seed, "reference", to_keys(rows["prompt"]))
+    """Shuffle, number the examples, and draw whose reference is shown (whole instructions).
+
+    Within a bucket, some instructions at a time, in a drawn order, are shuffled together: far enough apart for whoever
+    reads the files as they are, near enough for zstd to see that their texts repeat (a quarter of size and time).
+    """
+    prompts = to_keys(rows["prompt"])
+    drawn = {
+        "turn": draw(params.seed, "turn", prompts),
+        "shuffled": draw(params.seed, name, to_keys(rows["order"]), to_keys(rows["copy"])),
+        "shows_reference": draw_shares(params.seed, "reference", prompts) < params.reference_probability,
+    }
+    turn = (pl.col("turn").rank("dense").over("bucket") - 1) // _INSTRUCTIONS_SHUFFLED
     return (
-        rows.with_columns(
-            pl.Series("shuffled", order), pl.Series("shows_reference", shares < params.reference_probability)
-        )
-        .sort("bucket", "shuffled")
-        .drop("shuffled")
+        rows.with_columns(pl.Series(key, values) for key, values in drawn.items())
+        .sort("bucket", turn, "shuffled")
+        .drop("turn", "shuffled")
         .with_row_index("example")
     )
 
