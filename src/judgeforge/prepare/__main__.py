@@ -4,6 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+import judgeforge.prepare.memory  # noqa: F401 - before Polars
 from judgeforge.params import PrepareParams, load_section
 from judgeforge.prepare.run import Outputs, prepare
 from judgeforge.prepare.statistics import render_table
