@@ -31,7 +31,8 @@ def prepare(folder: Path) -> subprocess.CompletedProcess[str]:
 
 def write_params(folder: Path, edit: Edit = lambda _: None) -> None:
     document = yaml.safe_load((ROOT / "params.yaml").read_text())
-    document["prepare"]["source"] = "raw.jsonl"
+    source = {"name": "raw", "kind": "file", "path": "raw.jsonl", "columns": "feedback_collection", "weight": 1.0}
+    document["prepare"]["sources"] = [source]
     document["prepare"]["embedded"] = dict.fromkeys(document["prepare"]["embedded"], 1)
     edit(document)
     (folder / "params.yaml").write_text(yaml.safe_dump(document))

@@ -1,11 +1,12 @@
-"""Wire the stage ``prepare``: params.yaml and its source -> training sets, embedded benchmarks, statistics."""
+"""Wire the stage ``prepare``: params.yaml and its sources -> training sets, embedded benchmarks, statistics."""
 
 from pathlib import Path
 
 from rich.console import Console
 
+import judgeforge.prepare.memory  # noqa: F401 - before Polars
 from judgeforge.params import PrepareParams, load_section
-from judgeforge.prepare.run import prepare
+from judgeforge.prepare.run import Outputs, prepare
 from judgeforge.prepare.statistics import render_table
 from judgeforge.stage import run_stage
 
@@ -17,10 +18,8 @@ def main(*, train: Path, form: Path, benchmarks: Path, statistics: Path, quarant
     --statistics data/statistics.json --quarantine data/quarantine.jsonl
     """
     params = load_section("prepare", PrepareParams)
-    values = prepare(
-        params, train=train, form=form, benchmarks=benchmarks, statistics=statistics, quarantine=quarantine
-    )
-    Console(stderr=True).print(render_table(values))
+    out = Outputs(train=train, form=form, benchmarks=benchmarks, statistics=statistics, quarantine=quarantine)
+    Console(stderr=True).print(render_table(prepare(params, out)))
 
 
 if __name__ == "__main__":
