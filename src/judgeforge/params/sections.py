@@ -4,6 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
+from judgeforge.params.quality import QualityParams
 from judgeforge.params.section import Fraction, Positive, Section, Seed
 
 Judge = Literal["base", "form", "direct", "pairwise", "joint", "merged"]
@@ -91,6 +92,7 @@ class PrepareParams(Section):
         max_pairs_per_instruction: the paper takes all (10 of 5 responses); fewer make a cheaper set. None: all.
         max_rows_per_format: cap on each training set, drawn by seed. None: no cap.
         reference_probability: share of rows that show the reference answer (a judge must work without one, too).
+        quality: checks of the rows.
     """
 
     source: str = Field(min_length=1)
@@ -101,6 +103,7 @@ class PrepareParams(Section):
     max_rows_per_format: Positive | None
     reference_probability: Fraction
     embedded: EmbeddedParams
+    quality: QualityParams
 
 
 class LoraParams(Section):
