@@ -53,8 +53,8 @@ def check_rows(rows: pl.DataFrame, params: QualityParams) -> Checked:
     """Check all rows.
 
     Which rows are found does not depend on the number of processes; nor on the order of the rows, but for what is
-    kept of rows that are (almost) the same: the first. Rows that were kept are kept again, unless rare languages or
-    extraordinary lengths are set aside: what is rare then changes.
+    kept of rows that are (almost) the same: the first. Rows that were kept are kept again, unless what is compared with
+    all rows changes with them: which languages are rare, which lengths extraordinary, where the scale starts.
 
     Args:
         rows: of all sources, in the columns that ``prepare`` shares.

@@ -6,6 +6,7 @@ or typeface, look-alikes of other alphabets, and invisible characters between th
 """
 
 import functools
+import itertools
 import re
 import unicodedata
 
@@ -15,7 +16,7 @@ from judgeforge.params import QualityParams
 from judgeforge.prepare.quality.findings import Flags
 from judgeforge.prepare.split import compute_prompt_id
 
-_INVISIBLE = r"[\u{00AD}\u{034F}\u{180E}\u{200B}-\u{200F}\u{202A}-\u{202E}\u{2060}-\u{2069}\u{FE00}-\u{FE0F}\u{FEFF}]*"
+_INVISIBLE = r"\u{00AD}\u{034F}\u{180E}\u{200B}-\u{200F}\u{202A}-\u{202E}\u{2060}-\u{2069}\u{FE00}-\u{FE0F}\u{FEFF}"
 _SCANNED = (range(0x80, 0xD800), range(0xF900, 0x10000), range(0x1D400, 0x1D800), range(0x1F100, 0x1F200))
 """Where Unicode keeps compatibility forms: full width, mathematical, circled, squared."""
 _OTHERS = {
@@ -24,7 +25,9 @@ _OTHERS = {
     **{"[": "【〔❲⟦〖", "]": "】〕❳⟧〗", '"': "“”„‟″'‘’`"},
 }
 """Look-alikes that Unicode does not fold: Cyrillic, Greek and Armenian letters, brackets and quotes."""
-_VERDICT = r"(\s*[\"'“”]?(?:[0-9]+|[AaBb]|tie)\b)"
+_OPENING = r"[\s:*_(\[\\\"'`“”]*"
+_VERDICT = rf"((?i:{_OPENING}(?:(?:score|response|answer){_OPENING})?[+-]?(?:[0-9]+|(?:[AB]|tie)\b)))"
+"""What ``grading.parsing`` would read as a verdict behind a key of JSON."""
 
 
 def neutralise_markers(rows: pl.DataFrame, params: QualityParams) -> tuple[pl.DataFrame, Flags]:
@@ -90,7 +93,12 @@ def build_pattern(marker: str) -> str:
     Args:
         marker: such as ``[RESULT]``. One that ends with a colon is a key of JSON, and counts only before a verdict.
     """
-    return _INVISIBLE.join(map(_build_sign, marker)) + (_VERDICT if marker.endswith(":") else "")
+    parts = [_build_sign(marker[0])]
+    for before, sign in itertools.pairwise(marker):
+        # White space may stand beside the signs around the letters.
+        spaces = "" if before.isalnum() and sign.isalnum() else r"\s"
+        parts.append(f"[{spaces}{_INVISIBLE}]*{_build_sign(sign)}")
+    return "".join(parts) + (_VERDICT if marker.endswith(":") else "")
 
 
 def _build_replacement(marker: str) -> str:
@@ -99,10 +107,8 @@ def _build_replacement(marker: str) -> str:
 
 
 def _build_sign(sign: str) -> str:
-    forms = _build_class(sign)
-    if sign == '"':
-        return rf"\\?{forms}"  # escaped, in JSON within JSON
-    return forms if sign.isalnum() else rf"\s*{forms}\s*"
+    # A quote may be escaped, in JSON within JSON.
+    return (r"\\?" if sign == '"' else "") + _build_class(sign)
 
 
 def _build_class(sign: str) -> str:
