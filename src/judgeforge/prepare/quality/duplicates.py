@@ -20,9 +20,8 @@ def find_duplicates(rows: pl.DataFrame) -> Flags:
     """Find rows that agree with an earlier one in everything that is learnt from."""
     # Two hashes together: that rows which differ agree in both is out of the question (2 ** -128 a pair).
     # In slices, since hashing a list copies its texts.
-    hashes = pl.concat(
-        part.select(one=_hash_columns(_SAME, 1), two=_hash_columns(_SAME, 2)) for part in (rows.iter_slices(_SLICE) if rows.height else [rows])
-    )
+    slices = rows.iter_slices(_SLICE) if rows.height else [rows]
+    hashes = pl.concat(part.select(one=_hash_columns(_SAME, 1), two=_hash_columns(_SAME, 2)) for part in slices)
     places = hashes.with_row_index("place").with_columns(first=pl.col("place").first().over("one", "two"))
     repeated = places.filter(pl.col("first") != pl.col("place"))
     reasons = pl.Series("reason", [None] * rows.height, dtype=pl.String)

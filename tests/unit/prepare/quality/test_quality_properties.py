@@ -39,7 +39,9 @@ CHANGES = st.fixed_dictionaries(
         "levels": st.sampled_from([["fail", "pass"], ["1", "2", "3", "4", "5"]]),
     }
 )
-FRAMES = st.lists(CHANGES, max_size=14).map(lambda changes: build_rows(*changes))
+STEADY_PACE = settings(deadline=None, max_examples=40)
+"""Polars' first calls start its threads."""
+FRAMES = st.lists(CHANGES, max_size=10).map(lambda changes: build_rows(*changes))
 
 
 def with_action(action: str, *names: str) -> QualityParams:
@@ -58,7 +60,7 @@ STEADY = with_action("quarantine", *ALL_BUT_RELATIVE, "near_duplicates")
 ORDERLESS = with_action("quarantine", "markers", "secrets", "emails", "contradictions", "language", "lengths")
 
 
-@settings(deadline=None)  # the first call starts threads
+@STEADY_PACE
 @given(FRAMES)
 def test_no_row_is_lost_and_the_counts_add_up(rows):
     checked = check_rows(rows, EVERYTHING)
@@ -72,7 +74,7 @@ def test_no_row_is_lost_and_the_counts_add_up(rows):
     assert json.loads(json.dumps(checked.findings)) == checked.findings
 
 
-@settings(deadline=None)
+@STEADY_PACE
 @given(FRAMES)
 def test_rows_that_were_kept_are_kept_again(rows):
     rows = rows.filter(pl.col("score") > 0)  # where a scale starts is told by the lowest score, which may be set aside
@@ -82,21 +84,25 @@ def test_rows_that_were_kept_are_kept_again(rows):
     assert again.quarantined.is_empty()
 
 
-@settings(deadline=None)
+@STEADY_PACE
 @given(FRAMES, st.randoms(use_true_random=False))
 def test_what_looks_at_rows_alone_does_not_depend_on_their_order(rows, random):
     places = list(range(rows.height))
     random.shuffle(places)
     one, other = check_rows(rows, ORDERLESS), check_rows(rows[places], ORDERLESS)
     assert one.kept.equals(other.kept.sort("line"))
-    assert one.quarantined.equals(other.quarantined.sort("line").cast(one.quarantined.schema)) or (
-        one.quarantined.sort("line").equals(other.quarantined.sort("line"))
-    )
+    assert one.quarantined.sort("line").equals(other.quarantined.sort("line"))
     for name, finding in one.findings.items():
-        assert {**finding, "examples": []} == {**other.findings[name], "examples": []}, name
+        assert drop_examples(finding) == drop_examples(other.findings[name]), name
 
 
-@settings(deadline=None)
+def drop_examples(finding: Any) -> Any:
+    if not isinstance(finding, dict):
+        return finding
+    return {key: drop_examples(value) for key, value in finding.items() if key != "examples"}
+
+
+@STEADY_PACE
 @given(FRAMES, st.randoms(use_true_random=False))
 def test_as_many_duplicates_are_found_in_any_order(rows, random):
     places = list(range(rows.height))
@@ -105,7 +111,7 @@ def test_as_many_duplicates_are_found_in_any_order(rows, random):
     assert check_rows(rows, params).kept.height == check_rows(rows[places], params).kept.height
 
 
-@settings(deadline=None)
+@STEADY_PACE
 @given(FRAMES)
 def test_reporting_changes_no_row(rows):
     names = (*ALL_BUT_RELATIVE, "language", "lengths", "near_duplicates")
