@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from judgeforge.grading.records import Format
+from judgeforge.pages import build_environment
 from judgeforge.report.breakdown import build_breakdown
 from judgeforge.report.charts import build_bias, build_calibration, build_curve, build_dots, build_heatmap
 from judgeforge.report.comparison import Check, check_subject
@@ -37,13 +36,7 @@ def render_page(sources: Sources, differences: dict[str, Any]) -> str:
         sources: what the other stages wrote.
         differences: of ``compute_differences``.
     """
-    environment = Environment(
-        loader=PackageLoader("judgeforge.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = build_environment("judgeforge.report")
     environment.filters |= {
         "figure": format_figure,
         "interval": format_interval,
