@@ -1,4 +1,4 @@
-"""What the data set is made of: the paper's table of statistics (section 4.2, table 2), lengths, scores, positions.
+"""What the data set is made of: the paper's table of its training sets, lengths, scores, positions.
 
 Words are what white space parts; tokens are words and marks each by itself, near a tokenizer's count without one.
 """
