@@ -89,12 +89,13 @@ class LanguageParams(CheckParams):
 
     Args:
         min_share: of the rows whose language is known; a language below it is rare.
-        min_characters: letters that a text needs for its language to be told; a shorter one is unknown, never rare.
+        min_bytes: what a text needs of words, in UTF-8, for its language to be told (about as many Latin letters, a
+            third as many Chinese characters); a shorter one is unknown, never rare.
         sample_characters: how much of a text is looked at, from its beginning.
     """
 
     min_share: Fraction
-    min_characters: Positive
+    min_bytes: Positive
     sample_characters: Positive
 
 

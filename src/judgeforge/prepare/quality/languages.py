@@ -25,7 +25,7 @@ def find_rare_languages(rows: pl.DataFrame, params: QualityParams) -> Flags:
     options = params.language
     codes = detect_languages(
         rows["response"],
-        min_characters=options.min_characters,
+        min_bytes=options.min_bytes,
         sample_characters=options.sample_characters,
         processes=params.processes or len(os.sched_getaffinity(0)),
     )
@@ -40,12 +40,12 @@ def find_rare_languages(rows: pl.DataFrame, params: QualityParams) -> Flags:
     return Flags(reasons.to_series(), {"languages": dict(counts.iter_rows())})
 
 
-def detect_languages(texts: pl.Series, *, min_characters: int, sample_characters: int, processes: int) -> pl.Series:
+def detect_languages(texts: pl.Series, *, min_bytes: int, sample_characters: int, processes: int) -> pl.Series:
     """Name the language of each text by its ISO 639 code.
 
     Args:
         texts: of any number.
-        min_characters: letters that a sample needs; otherwise ``unknown``.
+        min_bytes: of words that a sample needs; otherwise ``unknown``.
         sample_characters: how much of a text is looked at.
         processes: at most.
     """
@@ -54,8 +54,7 @@ def detect_languages(texts: pl.Series, *, min_characters: int, sample_characters
     # Capitals alone are taken for other languages.
     lower = pl.when(sample == sample.str.to_uppercase()).then(sample.str.to_lowercase()).otherwise(sample)
     frame = texts.alias("text").to_frame().select(lower.alias("text"))
-    letters = pl.col("text").str.count_matches(r"\p{L}")
-    different = frame.unique(maintain_order=True).filter(letters >= min_characters)
+    different = frame.unique(maintain_order=True).filter(pl.col("text").str.len_bytes() >= min_bytes)
     found = different.with_columns(language=pl.Series(_detect(different["text"].to_list(), processes), dtype=pl.String))
     return frame.join(found, on="text", how="left", maintain_order="left")["language"].fill_null(UNKNOWN)
 

@@ -56,6 +56,8 @@ def only(name: str, **changed: Any) -> QualityParams:
     values = load_committed().model_dump()
     for check in ("markers", "duplicates", "secrets", "emails", "language", "lengths", "contradictions"):
         values[check]["action"] = "skip"
+    for each in ("instructions", "responses"):
+        values["near_duplicates"][each]["action"] = "skip"
     section = values
     for part in name.split("."):
         section = section[part]

@@ -131,7 +131,7 @@ def test_the_number_of_processes_changes_nothing(monkeypatch):
     )
     numbers = ("one", "two", "three", "vier", "fünf", "sechs", "seven", "acht", "neun", "ten")
     texts = pl.Series([kind.format(number) for number in numbers for kind in kinds])
-    options = {"min_characters": 5, "sample_characters": 100}
+    options = {"min_bytes": 5, "sample_characters": 100}
     one, two = (detect_languages(texts, processes=processes, **options) for processes in (1, 2))
     assert one.equals(two)
     assert one.to_list()[:3] == ["en", "de", "zh"]

@@ -3,7 +3,7 @@ import re
 
 import pytest
 from data_report import EXAMPLES, HOSTILE, LONG, SOURCES, build_checked, build_findings, build_statistics
-from quality_rows import build_rows, list_reasons, load_committed
+from quality_rows import build_rows, list_reasons, only
 
 from judgeforge.grading.parsing import JSON_MARKER
 from judgeforge.prepare.quality import check_rows, compute_profile, render_data_card, render_data_page
@@ -81,7 +81,7 @@ def test_json_completions_are_read():
 def test_the_page_says_what_was_found(page, checked, statistics):
     text = html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page)))
     kept = checked.kept.height
-    assert f"{kept} rows to learn from, but 2 of 12 checks failed: verdict markers, feedback against score." in text
+    assert f"{kept} rows to learn from, but 2 of 11 checks failed: verdict markers, feedback against score." in text
     for part in (
         "AWS Access Key: 1",
         "Not readable as a row 2 ",
@@ -122,7 +122,7 @@ def test_the_card_states_sources_counts_findings_and_limits(card):
 
 
 def test_a_data_set_of_nothing_can_be_shown():
-    checked = check_rows(build_rows({}).clear(), load_committed())
+    checked = check_rows(build_rows({}).clear(), only("duplicates", action="report"))
     profile = compute_profile(checked.kept, EXAMPLES.clear(), marker="[RESULT]")
     statistics = {
         "source": "x",
