@@ -26,7 +26,7 @@ ACTIONS: Mapping[str, str] = {"report": "reported", "quarantine": "set aside", "
 PARTS: Mapping[str, str] = {
     "instruction": "instruction",
     "response": "response",
-    "rubric": "rubric (criteria and levels)",
+    "rubric": "rubric",
     "reference": "reference answer",
     "feedback": "feedback",
     "prompt": "whole prompt",
