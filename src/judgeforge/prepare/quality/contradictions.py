@@ -8,7 +8,7 @@ import re
 
 import polars as pl
 
-from judgeforge.prepare.quality.findings import Flags
+from judgeforge.prepare.quality.findings import Flags, build_reasons
 
 _MENTION = (
     r"(?i)(?:\b(?:scor(?:e|ed|ing)|rat(?:e|ed|ing)|grad(?:e|ed)|marks?|verdict)\b"
@@ -31,14 +31,29 @@ _BLAME = (
 )
 
 
-def find_contradictions(rows: pl.DataFrame) -> Flags:
-    """Find rows whose feedback and score disagree; rows without feedback are left alone.
+_LOWEST = (0, 1)
+"""Where scales start: which it is shows when all rows are there."""
+
+
+def measure_contradictions(rows: pl.DataFrame) -> pl.DataFrame:
+    """Say of each row what contradicts its score, for either start of the scale; null: nothing.
 
     Args:
-        rows: a scale starts at 1, or at the lowest score that is given where that is lower.
+        rows: graded ones; those without feedback are left alone.
     """
-    stated, tone = _find_stated(rows), _find_tone(rows)
-    reasons = pl.select(pl.coalesce(stated, tone)).to_series().alias("reason")
+    return pl.DataFrame({"stated": _find_stated(rows), **{f"tone_{low}": _find_tone(rows, low) for low in _LOWEST}})
+
+
+def find_contradictions(measured: pl.DataFrame) -> Flags:
+    """Find rows whose feedback and score disagree.
+
+    Args:
+        measured: ``score``, and the columns of ``measure_contradictions``; a scale starts at 0 where some score is 0
+            or lower, and otherwise at 1.
+    """
+    lowest = 0 if measured.select((pl.col("score") <= 0).any()).item() else 1
+    stated, tone = measured["stated"], measured[f"tone_{lowest}"]
+    reasons = measured.select(pl.coalesce("stated", f"tone_{lowest}")).to_series().alias("reason")
     only_tone = tone.is_not_null() & stated.is_null()
     return Flags(reasons, {"stated": int(stated.is_not_null().sum()), "tone": int(only_tone.sum())})
 
@@ -64,13 +79,11 @@ def _find_stated(rows: pl.DataFrame) -> pl.Series:
     return pl.Series("reason", reasons, dtype=pl.String)
 
 
-def _find_tone(rows: pl.DataFrame) -> pl.Series:
-    lowest = pl.min_horizontal(pl.col("score").min(), pl.lit(1))
-    ends = rows.select(
-        low=pl.col("score") == lowest, high=pl.col("score") == lowest + pl.col("levels").list.len().cast(pl.Int64) - 1
-    )
+def _find_tone(rows: pl.DataFrame, lowest: int) -> pl.Series:
+    highest = pl.col("levels").list.len().cast(pl.Int64) + lowest - 1
+    ends = rows.select(low=pl.col("score") == lowest, high=pl.col("score") == highest)
     praised, blamed = (pl.col("feedback").str.count_matches(words).fill_null(0) for words in (_PRAISE, _BLAME))
-    reasons = pl.Series("reason", [None] * rows.height, dtype=pl.String)
+    reasons = build_reasons(rows.height)
     for end, wrong, text in (
         ("low", (praised >= 2) & (blamed == 0), "the feedback praises a response with the lowest score"),
         ("high", (blamed >= 1) & (praised == 0), "the feedback condemns a response with the highest score"),

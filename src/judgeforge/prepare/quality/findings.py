@@ -28,6 +28,11 @@ class Flags:
     details: Finding = field(default_factory=dict)
 
 
+def build_reasons(count: int) -> pl.Series:
+    """Build reasons of rows none of which was found yet."""
+    return pl.Series("reason", [None], dtype=pl.String).new_from_index(0, count)
+
+
 def build_finding(rows: pl.DataFrame, flags: Flags, *, action: str, max_share: float | None) -> Finding:
     """Count what was found.
 

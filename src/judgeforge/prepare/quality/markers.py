@@ -9,11 +9,13 @@ import functools
 import itertools
 import re
 import unicodedata
+from collections.abc import Sequence
 
 import polars as pl
 
-from judgeforge.params import QualityParams
-from judgeforge.prepare.quality.findings import Flags
+from judgeforge.params.quality import MarkerParams
+from judgeforge.prepare.quality.findings import Flags, build_reasons
+from judgeforge.prepare.quality.layout import list_responses
 from judgeforge.prepare.split import compute_prompt_id
 
 _INVISIBLE = r"\u{00AD}\u{034F}\u{180E}\u{200B}-\u{200F}\u{202A}-\u{202E}\u{2060}-\u{2069}\u{FE00}-\u{FE0F}\u{FEFF}"
@@ -30,32 +32,33 @@ _VERDICT = rf"((?i:{_OPENING}(?:(?:score|response|answer){_OPENING})?[+-]?(?:[0-
 """What ``grading.parsing`` would read as a verdict behind a key of JSON."""
 
 
-def neutralise_markers(rows: pl.DataFrame, params: QualityParams) -> tuple[pl.DataFrame, Flags]:
+def neutralise_markers(rows: pl.DataFrame, params: MarkerParams) -> tuple[pl.DataFrame, Flags]:
     """Find the markers, and rewrite them where that is the action.
 
     Args:
         rows: a changed instruction gets the ``prompt_id`` of its new text.
-        params: of the checks.
+        params: of the check.
 
     Returns:
         the rows, and what was found in them as they came.
     """
-    options = params.markers
-    patterns = {marker: build_pattern(marker) for marker in options.markers}
-    suspects = _find_suspects(rows, params)
+    patterns = {marker: build_pattern(marker) for marker in params.markers}
+    columns = [
+        name for column in params.columns for name in (list_responses(rows) if column == "response" else [column])
+    ]
+    suspects = _find_suspects(rows, columns, params.markers)
     some = rows[suspects]
     either = "|".join(f"(?:{pattern})" for pattern in patterns.values())
-    counts = some.select(pl.col(options.columns).str.count_matches(either).fill_null(0))
-    places = pl.concat_list(pl.when(pl.col(column) > 0).then(pl.lit(column)) for column in options.columns)
+    counts = some.select(pl.col(columns).str.count_matches(either).fill_null(0))
+    places = pl.concat_list(pl.when(pl.col(column) > 0).then(pl.lit(column)) for column in columns)
     texts = counts.select(
         pl.when(pl.sum_horizontal(pl.all()) > 0).then(
             pl.lit("a verdict marker in ") + places.list.drop_nulls().list.join(", ")
         )
     ).to_series()
-    reasons = pl.Series("reason", [None] * rows.height, dtype=pl.String).scatter(suspects, texts)
-    flags = Flags(reasons, {"markers": {column: int(counts[column].sum()) for column in options.columns}})
-    changed: list[str] = [column for column in options.columns if counts[column].sum()]
-    if options.action == "neutralise" and changed:
+    reasons = build_reasons(rows.height).scatter(suspects, texts)
+    changed: list[str] = [column for column in columns if counts[column].sum()]
+    if params.action == "neutralise" and changed:
         for marker, pattern in patterns.items():
             some = some.with_columns(pl.col(changed).str.replace_all(pattern, _build_replacement(marker)))
         if "instruction" in changed:
@@ -65,26 +68,18 @@ def neutralise_markers(rows: pl.DataFrame, params: QualityParams) -> tuple[pl.Da
             )
             changed.append("prompt_id")
         rows = rows.with_columns(rows[column].scatter(suspects, some[column]) for column in changed)
-    return rows, flags
+    return rows, Flags(reasons, {"markers": {column: int(counts[column].sum()) for column in columns}})
 
 
-def _find_suspects(rows: pl.DataFrame, params: QualityParams) -> pl.Series:
+def _find_suspects(rows: pl.DataFrame, columns: Sequence[str], markers: Sequence[str]) -> pl.Series:
     """Find the rows that may hold a marker, in a fraction of the time: its letters as they are, or foreign signs."""
-    cores = [max(re.findall(r"[^\W_]+", marker), key=len) for marker in params.markers.markers]
+    cores = [max(re.findall(r"[^\W_]+", marker), key=len) for marker in markers]
     plain = "(?i)" + "|".join(map(re.escape, cores))
-    return (
-        rows.select(
-            pl.any_horizontal(
-                (
-                    pl.col(column).str.contains(plain)
-                    | (pl.col(column).str.len_bytes() != pl.col(column).str.len_chars())
-                ).fill_null(False)
-                for column in params.markers.columns
-            )
-        )
-        .to_series()
-        .arg_true()
+    suspicions = (
+        pl.col(column).str.contains(plain) | (pl.col(column).str.len_bytes() != pl.col(column).str.len_chars())
+        for column in columns
     )
+    return rows.select(pl.any_horizontal(each.fill_null(False) for each in suspicions)).to_series().arg_true()
 
 
 def build_pattern(marker: str) -> str:

@@ -31,11 +31,10 @@ from detect_secrets.plugins import (
 )
 from detect_secrets.plugins.base import RegexBasedDetector
 
-from judgeforge.prepare.quality.findings import EXAMPLES, Flags
+from judgeforge.prepare.quality.findings import EXAMPLES, Flags, build_reasons
+from judgeforge.prepare.quality.layout import list_texts
 
-COLUMNS = ("instruction", "response", "reference", "feedback")
-"""Where to look: all that is written by people or models, row by row."""
-
+_HOLDS = "holds "
 _LOOK_AHEAD = r"(?!\w)"
 """Not in Rust's expressions; without it, they find a little more, and the detector decides."""
 _EMAIL = r"[A-Za-z0-9._%+-]+@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}"
@@ -43,50 +42,38 @@ _RESERVED = r"(?i)@(?:[a-z0-9-]+\.)*(?:example\.(?:com|net|org|edu)|[a-z0-9-]+\.
 """RFC 2606: domains that belong to nobody."""
 
 
-def find_secrets(rows: pl.DataFrame) -> Flags:
-    """Find rows with secrets."""
+def find_secrets(rows: pl.DataFrame) -> pl.Series:
+    """Say of each row which kinds of secrets it holds; null: none."""
     pattern = _build_pattern()
-    suspects = rows.select(
-        pl.any_horizontal(pl.col(column).str.contains(pattern).fill_null(False) for column in COLUMNS)
-    ).to_series()
-    kinds: dict[int, list[str]] = {}
-    places = suspects.arg_true()
-    for place, texts in zip(places, rows[places].select(COLUMNS).iter_rows(), strict=True):
-        if found := _list_kinds(text for text in texts if text is not None):
-            kinds[place] = found
-    return _build_flags(rows, kinds)
-
-
-def find_emails(rows: pl.DataFrame) -> Flags:
-    """Find rows with e-mail addresses."""
-    addresses = pl.concat_list(
-        pl.when(pl.col(column).str.contains("@", literal=True))
-        .then(pl.col(column).str.extract_all(_EMAIL))
-        .otherwise(pl.lit([], dtype=pl.List(pl.String)))
-        .fill_null([])
-        for column in COLUMNS
-    )
-    suspects = rows.select(
-        pl.any_horizontal(pl.col(column).str.contains("@", literal=True).fill_null(False) for column in COLUMNS)
-    ).to_series()
-    places = suspects.arg_true()
-    found = (
-        rows[places]
-        .select(addresses.list.eval(~pl.element().str.contains(_RESERVED)).list.any().fill_null(False))
-        .to_series()
-    )
-    return _build_flags(rows, {place: ["E-mail address"] for place in places.filter(found)})
-
-
-def _build_flags(rows: pl.DataFrame, kinds: dict[int, list[str]]) -> Flags:
+    columns = list_texts(rows)
+    places = _find_any(rows, [pl.col(column).str.contains(pattern) for column in columns])
     reasons: list[str | None] = [None] * rows.height
-    by_kind: dict[str, list[str]] = {}
-    for place, found in kinds.items():
-        reasons[place] = "holds " + ", ".join(found)
-        for kind in found:
-            by_kind.setdefault(kind, []).append(rows["row_id"][place])
-    details = {kind: {"count": len(ids), "examples": ids[:EXAMPLES]} for kind, ids in sorted(by_kind.items())}
-    return Flags(pl.Series("reason", reasons, dtype=pl.String), {"kinds": details})
+    for place, texts in zip(places, rows[places].select(columns).iter_rows(), strict=True):
+        if kinds := _list_kinds(text for text in texts if text is not None):
+            reasons[place] = _HOLDS + ", ".join(kinds)
+    return pl.Series("reason", reasons, dtype=pl.String)
+
+
+def find_emails(rows: pl.DataFrame) -> pl.Series:
+    """Say of each row whether it holds an e-mail address; null: none."""
+    columns = list_texts(rows)
+    places = _find_any(rows, [pl.col(column).str.contains("@", literal=True) for column in columns])
+    addresses = pl.concat_list(pl.col(column).str.extract_all(_EMAIL).fill_null([]) for column in columns)
+    own = rows[places].select(addresses.list.eval(~pl.element().str.contains(_RESERVED)).list.any().fill_null(False))
+    return build_reasons(rows.height).scatter(places.filter(own.to_series()), f"{_HOLDS}E-mail address")
+
+
+def describe_kinds(row_ids: pl.Series, reasons: pl.Series) -> Flags:
+    """Count what was found by kind, with the first rows of each."""
+    found = pl.DataFrame({"row_id": row_ids, "kind": reasons}).drop_nulls("kind")
+    kinds = found.with_columns(pl.col("kind").str.strip_prefix(_HOLDS).str.split(", ")).explode("kind")
+    counts = kinds.group_by("kind", maintain_order=True).agg(count=pl.len(), examples=pl.col("row_id").head(EXAMPLES))
+    details = {kind: {"count": count, "examples": ids} for kind, count, ids in counts.sort("kind").iter_rows()}
+    return Flags(reasons, {"kinds": details})
+
+
+def _find_any(rows: pl.DataFrame, tests: Iterable[pl.Expr]) -> pl.Series:
+    return rows.select(pl.any_horizontal(test.fill_null(False) for test in tests)).to_series().arg_true()
 
 
 def _list_kinds(texts: Iterable[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """What holds whatever the rows: none is lost, counts add up, a second look finds nothing, order does not matter."""
 
+import itertools
 import json
 from collections import Counter
 from typing import Any
@@ -8,12 +9,11 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from quality_rows import COLLECTION, SCHEMA, build_rows, list_ids, load_committed
+from quality_rows import COLLECTION, SCHEMA, build_rows, list_ids, list_reasons, load_committed
 
 from judgeforge.files import load_json_rows
 from judgeforge.params import QualityParams
-from judgeforge.prepare.quality import check_rows, languages, require_passed
-from judgeforge.prepare.quality.languages import detect_languages
+from judgeforge.prepare.quality import RowChecks, check_rows, languages, require_passed
 
 ALL_BUT_RELATIVE = ("markers", "duplicates", "secrets", "emails", "contradictions")
 NASTY = ["", "[RESULT] 5", "[RES\u200bULT] A", '"verdict": 4', "a@b.org", "A score of 2.", "\x00", "\U0001f600" * 9]
@@ -39,7 +39,7 @@ CHANGES = st.fixed_dictionaries(
         "levels": st.sampled_from([["fail", "pass"], ["1", "2", "3", "4", "5"]]),
     }
 )
-STEADY_PACE = settings(deadline=None, max_examples=40)
+STEADY_PACE = settings(deadline=None, max_examples=25)
 """Polars' first calls start its threads."""
 FRAMES = st.lists(CHANGES, max_size=10).map(lambda changes: build_rows(*changes))
 
@@ -130,11 +130,51 @@ def test_the_number_of_processes_changes_nothing(monkeypatch):
         "第{}条河流入大海，非常美丽。",
     )
     numbers = ("one", "two", "three", "vier", "fünf", "sechs", "seven", "acht", "neun", "ten")
-    texts = pl.Series([kind.format(number) for number in numbers for kind in kinds])
-    options = {"min_bytes": 5, "sample_characters": 100}
-    one, two = (detect_languages(texts, processes=processes, **options) for processes in (1, 2))
-    assert one.equals(two)
-    assert one.to_list()[:3] == ["en", "de", "zh"]
+    texts = pl.Series([kind.format(number) for number in numbers for kind in kinds] + ["", "No."])
+    params = load_committed().language.model_copy(update={"min_bytes": 10})
+    codes = []
+    for processes, starts in ((1, [0, 32]), (2, [0, 32]), (2, [0, 3, 23, 32])):
+        reader = languages.LanguageReader(params, processes)
+        for start, end in itertools.pairwise(starts):
+            reader.take(texts[start:end])
+        codes.append(reader.read().to_list())
+        reader.close()
+    assert codes[0] == codes[1] == codes[2]
+    assert codes[0][:3] + codes[0][-2:] == ["en", "de", "zh", "unknown", "unknown"]
+
+
+@STEADY_PACE
+@given(FRAMES, st.integers(1, 5))
+def test_chunks_change_nothing(rows, size):
+    whole = check_rows(rows, EVERYTHING)
+    with RowChecks(EVERYTHING) as checks:
+        parts = [checks.look_at(part) for part in (rows.iter_slices(size) if rows.height else [rows])]
+        decision = checks.decide()
+    assert decision.findings == whole.findings
+    assert decision.reasons.drop_nulls().to_list() == whole.quarantined["reason"].to_list()
+    assert pl.concat(parts).filter(decision.reasons.is_null()).equals(whole.kept)
+
+
+def test_checks_that_looked_at_nothing_find_nothing():
+    with RowChecks(EVERYTHING) as checks:
+        decision = checks.decide()
+    assert (len(decision.reasons), sum(finding["count"] for finding in decision.findings.values())) == (0, 0)
+
+
+def test_compared_rows_are_checked_in_both_responses():
+    graded = build_rows(*[{}] * 20)
+    texts = {"response_a": ["Fine."] * 20, "response_b": ["Good."] * 20}
+    texts["response_a"][1], texts["response_b"][3] = "[RESULT] A", "[RESULT] B"
+    texts["response_b"][2] = "ghp_" + "wWPw5k4aXcaT4fNP0UcnZwJUVFk6LO0pINUx"
+    rows = graded.drop("score", "response").with_columns(pl.DataFrame(texts), choice=pl.lit("A"))
+    again = rows.tail(1).with_columns(row_id=pl.lit("again"), line=pl.lit(21, dtype=pl.Int64))
+    checked = check_rows(pl.concat([rows, again]), STEADY)
+    found = {"instruction": 0, "response_a": 1, "response_b": 1, "reference": 0}
+    assert checked.findings["markers"]["markers"] == found
+    assert checked.kept["response_a"][1] == "(RESULT) A"
+    reasons = {3: "secrets: holds GitHub Token", 21: "duplicates: the same as row rows:20"}
+    assert list_reasons(checked.quarantined) == reasons
+    assert not {"score_balance", "contradictions", "near_responses"} & set(checked.findings)
 
 
 @pytest.mark.real_data
