@@ -75,13 +75,15 @@ def write_params(folder: Path, rows: Path) -> PrepareParams:
     params = load_section("prepare", PrepareParams, ROOT / "params.yaml")
     source = {"name": "generated", "kind": "file", "path": str(rows), "columns": "feedback_collection", "weight": 1.0}
     document = params.model_dump(mode="json") | {"sources": [source], "max_pairs_per_instruction": None}
+    for texts in ("instructions", "responses"):
+        document["quality"]["near_duplicates"][texts]["action"] = "skip"
     (folder / "params.yaml").write_text(yaml.safe_dump({"prepare": document}))
     return PrepareParams.model_validate(document)
 
 
 def name_outputs(folder: Path) -> list[str]:
     """Return the stage's options."""
-    names = ("train", "form", "benchmarks", "statistics", "quarantine")
+    names = ("train", "form", "benchmarks", "statistics", "quarantine", "page", "card")
     return [part for name in names for part in (f"--{name}", str(folder / name))]
 
 

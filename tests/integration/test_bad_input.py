@@ -26,6 +26,7 @@ def run(folder: Path, module: str, *arguments: str, **environment: str) -> subpr
 def prepare(folder: Path) -> subprocess.CompletedProcess[str]:
     paths = {"train": "data/train", "form": "data/form", "benchmarks": "data/benchmarks"}
     paths |= {"statistics": "data/statistics.json", "quarantine": "data/quarantine.jsonl"}
+    paths |= {"page": "reports/data.html", "card": "reports/data_card.md"}
     return run(folder, "prepare", *(part for name, path in paths.items() for part in (f"--{name}", path)))
 
 

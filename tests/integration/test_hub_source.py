@@ -54,7 +54,7 @@ def prepare(cache: Path, **changes: Any) -> subprocess.CompletedProcess[str]:
     document["sources"] = [source | {"columns": "feedback_collection", "weight": 1.0} | changes]
     document["embedded"] = dict.fromkeys(document["embedded"], 1)
     (cache / "params.yaml").write_text(yaml.safe_dump({"prepare": document}))
-    names = ("train", "form", "benchmarks", "statistics", "quarantine")
+    names = ("train", "form", "benchmarks", "statistics", "quarantine", "page", "card")
     options = [part for name in names for part in (f"--{name}", f"data/{name}")]
     environment = os.environ | {"HF_HOME": str(cache), "HF_HUB_CACHE": str(cache / "hub"), "HF_HUB_OFFLINE": "1"}
     return subprocess.run(

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-from judgeforge.audit.ngrams import find_seen
-from judgeforge.audit.overlap import find_equal, find_overlaps
 from judgeforge.benchmarks import load_benchmark
 from judgeforge.files import write_json
 from judgeforge.grading.records import DirectItem, PairwiseItem
+from judgeforge.overlap import find_equal, find_overlaps, find_seen
 from judgeforge.params import AuditParams, EvaluateParams
 from judgeforge.progress import track
 from judgeforge.training_sets import INSTRUCTIONS, INSTRUCTIONS_SCHEMA, load_table

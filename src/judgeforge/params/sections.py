@@ -4,6 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
+from judgeforge.params.quality import QualityParams
 from judgeforge.params.section import Fraction, Positive, Section, Seed
 from judgeforge.params.sources import Source
 
@@ -96,6 +97,7 @@ class PrepareParams(Section):
         reference_probability: share of rows that show the reference answer (a judge must work without one, too).
         rows_per_file: most rows of a Parquet file.
         embedded: size of the embedded collection.
+        quality: checks of the rows.
     """
 
     sources: tuple[Source, ...] = Field(min_length=1)
@@ -108,6 +110,7 @@ class PrepareParams(Section):
     reference_probability: Fraction
     rows_per_file: Positive
     embedded: EmbeddedParams
+    quality: QualityParams
 
     @model_validator(mode="after")
     def _names_differ(self) -> "PrepareParams":

@@ -17,11 +17,9 @@ from judgeforge.prepare.ahead import work_ahead
 from judgeforge.prepare.hashing import to_keys
 from judgeforge.prepare.keys import build_compared_keys, build_graded_keys
 from judgeforge.prepare.rows import COMPARED, GRADED, QuarantinedRow
+from judgeforge.prepare.screening import Screen, take_out
 from judgeforge.prepare.sources.loading import LoadedChunk, Loader, SourceCounts
 from judgeforge.prepare.store import RowStore, choose_bucket_count, choose_buckets
-
-RowCheck = Callable[[pl.DataFrame], tuple[pl.DataFrame, list[QuarantinedRow]]]
-"""Takes a chunk of ``GRADED`` or ``COMPARED`` rows, and returns those to keep and those to set aside."""
 
 
 @dataclass
@@ -31,7 +29,7 @@ class Collection:
     Args:
         graded: the graded rows on disk.
         compared: the compared rows on disk.
-        graded_keys: their keys, with ``bucket`` and ``place``.
+        graded_keys: keys of those of them that are kept, with ``bucket`` and ``place``.
         compared_keys: likewise.
         buckets: how many there are.
         counts: by source.
@@ -56,13 +54,15 @@ class _Part:
     rows: int = 0
 
 
-def collect_rows(loader: Loader, params: PrepareParams, check: RowCheck, folder: Path, quarantine: Path) -> Collection:
+def collect_rows(
+    loader: Loader, params: PrepareParams, screen: Screen | None, folder: Path, quarantine: Path
+) -> Collection:
     """Read all sources.
 
     Args:
         loader: of the sources.
         params: of the stage.
-        check: a further check of each chunk.
+        screen: further checks of the rows; its findings are there afterwards. None: no further ones.
         folder: for the rows, until they are rendered.
         quarantine: JSON Lines file of the bad rows; written whatever comes of the source.
 
@@ -74,23 +74,32 @@ def collect_rows(loader: Loader, params: PrepareParams, check: RowCheck, folder:
     first_bad: dict[str, QuarantinedRow] = {}
     with _open_quarantine(quarantine) as handle:
         for chunk in work_ahead(loader.load()):
-            rows, set_aside = check(chunk.rows)
-            loader.counts[chunk.source.name].quarantined += len(set_aside)
-            for bad in (*chunk.quarantined, *set_aside):
+            for bad in chunk.quarantined:
                 first_bad.setdefault(chunk.source.name, bad)
                 handle.write(_render_bad(bad))
+            graded = isinstance(chunk.source.layout, FeedbackColumns)
+            rows = chunk.rows if screen is None else screen.look_at(chunk.rows, graded)
             if rows.height:
-                _take(parts[isinstance(chunk.source.layout, FeedbackColumns)], chunk, rows, params.seed, buckets)
-    places = {source.name: describe_source(source) for source in params.sources}
-    for name, counts in loader.counts.items():
-        require_usable(places[name], counts, first_bad.get(name), quarantine)
-    for part in parts.values():
-        part.store.close()
+                _take(parts[graded], chunk, rows, params.seed, buckets)
+        places = {source.name: describe_source(source) for source in params.sources}
+        for name, counts in loader.counts.items():
+            require_usable(places[name], counts, first_bad.get(name), quarantine)
+        keys = {True: _join_keys(parts[True], build_graded_keys, GRADED)}
+        keys[False] = _join_keys(parts[False], build_compared_keys, COMPARED)
+        for graded, part in parts.items():
+            part.store.close()
+            if screen is None:
+                continue
+            aside = screen.decide(graded)
+            for bad in take_out(keys[graded], part.store, aside):
+                loader.counts[bad.source].quarantined += 1
+                handle.write(_render_bad(bad))
+            keys[graded] = keys[graded].filter(~pl.col("number").is_in(aside["number"].implode()))
     return Collection(
         graded=parts[True].store,
         compared=parts[False].store,
-        graded_keys=_join_keys(parts[True], build_graded_keys, GRADED),
-        compared_keys=_join_keys(parts[False], build_compared_keys, COMPARED),
+        graded_keys=keys[True],
+        compared_keys=keys[False],
         buckets=buckets,
         counts=loader.counts,
         withdrawals_unused=len(loader.unused_withdrawals),

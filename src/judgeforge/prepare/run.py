@@ -5,15 +5,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from judgeforge.errors import InputError
-from judgeforge.files import write_folder_atomically, write_json
+from judgeforge.files import write_folder_atomically, write_json, write_text
 from judgeforge.grading.columns import count_template_levels
 from judgeforge.grading.records import FIVE_POINTS
 from judgeforge.grading.templates import JudgeTemplate, load_template, write_template
 from judgeforge.params import PrepareParams
-from judgeforge.params.sources import EmbeddedSource, FileSource
+from judgeforge.params.sources import EmbeddedSource, FileSource, Source
 from judgeforge.prepare.build import Writer
 from judgeforge.prepare.collecting import Collection, collect_rows
 from judgeforge.prepare.embedded.benchmarks import build_embedded_benchmarks, write_embedded_benchmarks
@@ -21,7 +19,10 @@ from judgeforge.prepare.embedded.registry import build_embedded_collection
 from judgeforge.prepare.feedback import OfflineTeacher, Teacher
 from judgeforge.prepare.lineage import write_lineage
 from judgeforge.prepare.plan import SETS, Plan, build_plan
-from judgeforge.prepare.rows import QuarantinedRow
+from judgeforge.prepare.profiling import build_profile
+from judgeforge.prepare.quality import build_position_finding, render_data_card, render_data_page, require_passed
+from judgeforge.prepare.quality.findings import Finding
+from judgeforge.prepare.screening import Screen
 from judgeforge.prepare.sources.loading import Loader
 from judgeforge.prepare.statistics import describe_rows, describe_set
 from judgeforge.progress import say
@@ -40,6 +41,8 @@ class Outputs:
         benchmarks: folder of the embedded benchmarks, written whatever the sources.
         statistics: JSON file.
         quarantine: JSON Lines file of the bad rows; written first, so that it is there when a source is refused.
+        page: the data report, as HTML.
+        card: the data card, as Markdown. These and the statistics are there when a check fails, too.
     """
 
     train: Path
@@ -47,6 +50,8 @@ class Outputs:
     benchmarks: Path
     statistics: Path
     quarantine: Path
+    page: Path
+    card: Path
 
 
 def prepare(params: PrepareParams, out: Outputs) -> dict[str, Any]:
@@ -57,7 +62,8 @@ def prepare(params: PrepareParams, out: Outputs) -> dict[str, Any]:
         out: where to.
 
     Raises:
-        InputError: a source cannot be used, or its scores not be shown; the training sets are as they were.
+        InputError: a source cannot be used, its scores cannot be shown, or a check of the rows failed; the training
+            sets are as they were.
     """
     template = load_template(params.template)
     teacher: Teacher = OfflineTeacher()
@@ -67,37 +73,73 @@ def prepare(params: PrepareParams, out: Outputs) -> dict[str, Any]:
     out.train.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.train.parent, prefix=".rows.") as scratch:
         loader = Loader(params, embedded.training, count_template_levels(template), teacher.writes_direct)
-        collection = collect_rows(loader, params, check_rows, Path(scratch) / "rows", out.quarantine)
+        with Screen(params.quality) as screen:
+            collection = collect_rows(loader, params, screen, Path(scratch) / "rows", out.quarantine)
         if collection.withdrawals_unused:
             say(f"{collection.withdrawals_unused} of the withdrawn ids are no row's.")
-        values = _write_sets(collection, params, template, teacher, out.train)
+        with write_folder_atomically(out.train) as folder:
+            plan, writer = _write_sets(collection, params, template, teacher, folder)
+            values = _describe(collection, plan, params, writer, folder)
+            values |= _report(collection, plan, values, params, writer, screen.findings, out)
+            require_passed(values["findings"])
         form = params.model_copy(update={"sources": (_FORM,) if embedded.form else (), "withdrawn": None})
         loader = Loader(form, embedded.form, count_template_levels(template), teacher.writes_direct)
-        form_rows = collect_rows(loader, form, check_rows, Path(scratch) / "form", Path(scratch) / "quarantine.jsonl")
-        _write_sets(form_rows, form, template, teacher, out.form)
+        form_rows = collect_rows(loader, form, None, Path(scratch) / "form", Path(scratch) / "quarantine.jsonl")
+        with write_folder_atomically(out.form) as folder:
+            _write_sets(form_rows, form, template, teacher, folder)
     write_embedded_benchmarks(build_embedded_benchmarks(embedded.benchmark, params.seed), out.benchmarks)
-    write_json(out.statistics, values)
     return values
 
 
 _FORM = EmbeddedSource(name="form", kind="embedded", weight=1.0)
 
 
-def check_rows(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[QuarantinedRow]]:
-    """Let every row through that has the right columns."""
-    return rows, []
-
-
 def _write_sets(
     collection: Collection, params: PrepareParams, template: JudgeTemplate, teacher: Teacher, folder: Path
-) -> dict[str, Any]:
+) -> tuple[Plan, Writer]:
     plan = build_plan(collection.graded_keys, collection.compared_keys, params)
-    with write_folder_atomically(folder) as temporary:
-        writer = Writer(temporary, template, teacher, params.rows_per_file)
-        writer.write(plan, collection.graded, collection.compared, collection.buckets)
-        write_lineage(plan, writer.untaught, temporary)
-        write_template(template, temporary)
-        return _describe(collection, plan, params, writer, temporary)
+    writer = Writer(folder, template, teacher, params.rows_per_file)
+    writer.write(plan, collection.graded, collection.compared, collection.buckets)
+    write_lineage(plan, writer.untaught, folder)
+    write_template(template, folder)
+    return plan, writer
+
+
+def _report(
+    collection: Collection,
+    plan: Plan,
+    values: dict[str, Any],
+    params: PrepareParams,
+    writer: Writer,
+    found: dict[str, Finding],
+    out: Outputs,
+) -> dict[str, Any]:
+    """Write the statistics, the page and the card, and return what they add to the statistics."""
+    better = values["formats"]["pairwise"]["better_is"]
+    balance = build_position_finding(better["A"], better["B"], params.quality.balance.max_position_lean)
+    added = {
+        "findings": found | {"position_balance": balance},
+        "profile": build_profile(collection, plan, writer.untaught, writer.folder, writer.template.result_marker),
+    }
+    values = values | added
+    write_json(out.statistics, values)
+    write_text(out.page, render_data_page(values, added["findings"]))
+    sources = [_describe_source(source, collection.counts[source.name].read) for source in params.sources]
+    write_text(out.card, render_data_card(values, added["findings"], sources))
+    return added
+
+
+def _describe_source(source: Source, rows: int) -> dict[str, Any]:
+    location: str | None = "generated by judgeforge"
+    if not isinstance(source, EmbeddedSource):
+        location = source.path if isinstance(source, FileSource) else source.repository
+    return {
+        "name": source.name,
+        "location": location,
+        "revision": getattr(source, "revision", None),
+        "licence": None,
+        "rows": rows,
+    }
 
 
 def _describe(

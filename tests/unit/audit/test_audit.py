@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judgeforge.audit.ngrams import find_seen
-from judgeforge.audit.overlap import MIN_CONTAINED_CHARACTERS, find_overlaps, normalise
 from judgeforge.audit.run import audit
 from judgeforge.benchmarks.records import BenchmarkItem
 from judgeforge.errors import InputError
 from judgeforge.evaluate.run import load_contaminated
 from judgeforge.files import load_json, load_json_rows, write_json_lines
 from judgeforge.grading.records import DirectItem, Rubric
+from judgeforge.overlap import find_overlaps, find_seen, normalise
+from judgeforge.overlap.texts import MIN_CONTAINED_CHARACTERS
 from judgeforge.params import AuditParams, EvaluateParams, load_section
 from judgeforge.training_sets import INSTRUCTIONS_SCHEMA, write_table
 

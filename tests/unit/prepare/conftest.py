@@ -89,6 +89,7 @@ def build() -> Callable[[PrepareParams, Path], dict[str, Any]]:
     def run(params: PrepareParams, folder: Path) -> dict[str, Any]:
         names = {"train": "train", "form": "form", "benchmarks": "benchmarks"}
         names |= {"statistics": "statistics.json", "quarantine": "quarantine.jsonl"}
+        names |= {"page": "data.html", "card": "data_card.md"}
         return prepare(params, Outputs(**{key: folder / name for key, name in names.items()}))
 
     return run

@@ -220,7 +220,7 @@ def test_one_and_two_processors_write_the_same_bytes(tmp_path, with_sources):
     found = []
     for threads in ("1", "2"):
         out = tmp_path / threads
-        names = ("train", "form", "benchmarks", "statistics", "quarantine")
+        names = ("train", "form", "benchmarks", "statistics", "quarantine", "page", "card")
         options = [part for name in names for part in (f"--{name}", str(out / name))]
         command = [sys.executable, "-m", "judgeforge.prepare", *options]
         environment = os.environ | {"POLARS_MAX_THREADS": threads}

@@ -9,6 +9,7 @@ from judgeforge.errors import InputError
 from judgeforge.files import load_json, load_json_rows
 from judgeforge.grading.parsing import parse_verdict
 from judgeforge.grading.templates import load_template
+from judgeforge.prepare import collecting
 from judgeforge.prepare.plan import SETS
 from judgeforge.training_sets import INSTRUCTIONS_SCHEMA, LINEAGE_SCHEMA, load_table, load_training_examples
 
@@ -105,7 +106,8 @@ def test_cap_draws_whole_instructions(tmp_path, build, with_sources, raw_row):
 
 
 def test_bad_rows_are_quarantined_and_the_rest_is_used(tmp_path, build, with_sources, raw_row):
-    source = write_rows(tmp_path / "rows.jsonl", raw_row, extra=[raw_row(orig_score="6"), raw_row(), raw_row()])
+    twice = raw_row(orig_response="Response 4")
+    source = write_rows(tmp_path / "rows.jsonl", raw_row, extra=[raw_row(orig_score="6"), twice, twice])
     values = build(with_sources(source), tmp_path)
     left_out = {"quarantined": 1, "withdrawn": 0, "not_drawn": 0, "duplicates": 1}
     assert values["rows"] == {"read": 33, **left_out, "kept": 31}
@@ -125,13 +127,14 @@ def test_refused_source_leaves_the_sets_and_writes_the_quarantine(tmp_path, buil
     assert (tmp_path / "train" / "direct" / "part-00000.parquet").read_bytes() == before
 
 
-def test_braces_and_markers_in_a_row_stay_as_they_are(tmp_path, build, with_sources, raw_row):
+def test_braces_in_a_row_stay_as_they_are_and_markers_are_made_harmless(tmp_path, build, with_sources, raw_row):
     row = {"orig_response": "Use {instruction} and [RESULT] 1.", "orig_score": "5", "orig_instruction": "Instruction 0"}
     source = write_rows(tmp_path / "rows.jsonl", raw_row, extra=[raw_row(**row)])
-    build(with_sources(source, validation_fraction=0.0), tmp_path)
+    values = build(with_sources(source, validation_fraction=0.0), tmp_path)
     (example,) = [
-        row for row in load_sets(tmp_path)["direct"] if "Use {instruction} and [RESULT] 1." in str(row["messages"][1])
+        row for row in load_sets(tmp_path)["direct"] if "Use {instruction} and (RESULT) 1." in str(row["messages"][1])
     ]
+    assert values["findings"]["markers"]["count"] == 1
     assert example["messages"][2]["content"].endswith("[RESULT] 5")
 
 
@@ -177,3 +180,48 @@ def test_rows_of_the_form_are_whole_sets_or_none(tmp_path, build, params, instru
     assert bool(rows["pairwise"]) is bool(instructions)
     trained = set(load_instructions(tmp_path)["instruction"])
     assert trained.isdisjoint(load_instructions(tmp_path, "form")["instruction"])
+
+
+def test_rows_that_a_check_sets_aside_are_quarantined_with_its_name(tmp_path, build, with_sources, raw_row, params):
+    secret = raw_row(orig_response="The key is AKIA" + "IOSFODNN7EXAMPLE.", orig_instruction="Instruction 0")
+    source = write_rows(tmp_path / "rows.jsonl", raw_row, extra=[secret])
+    quality = params.quality.model_dump()
+    quality["secrets"]["action"] = "quarantine"
+    quality["lengths"]["action"] = "skip"
+    values = build(with_sources(source, quality=quality), tmp_path)
+    assert (values["rows"]["quarantined"], values["rows"]["kept"]) == (1, 30)
+    assert values["sources"]["source0"]["quarantined"] == 1
+    (bad,) = load_json_rows(tmp_path / "quarantine.jsonl")
+    assert (bad["source"], bad["line"], bad["reason"]) == ("source0", 31, "secrets: holds AWS Access Key")
+    assert bad["row"]["response"].startswith("The key is")
+    assert all("AKIA" not in str(row) for rows in load_sets(tmp_path).values() for row in rows)
+    assert "AWS Access Key: 1" in (tmp_path / "data.html").read_text()
+    assert "| Secrets | 1 |" in (tmp_path / "data_card.md").read_text()
+
+
+def test_a_failed_check_leaves_the_sets_and_writes_what_it_found(tmp_path, build, with_sources, raw_row, params):
+    source = write_rows(tmp_path / "rows.jsonl", raw_row)
+    build(with_sources(source), tmp_path)
+    before = (tmp_path / "train" / "direct" / "part-00000.parquet").read_bytes()
+    quality = params.quality.model_dump()
+    quality["balance"]["max_score_share"] = 0.2
+    with pytest.raises(InputError, match="score_balance: 10 of 30 rows"):
+        build(with_sources(source, quality=quality, seed=7), tmp_path)
+    assert (tmp_path / "train" / "direct" / "part-00000.parquet").read_bytes() == before
+    assert not load_json(tmp_path / "statistics.json")["findings"]["score_balance"]["passed"]
+    assert "but 1 of" in (tmp_path / "data.html").read_text()
+
+
+def test_the_profile_counts_alike_in_one_bucket_and_in_many(tmp_path, build, with_sources, raw_row, monkeypatch):
+    source = write_rows(tmp_path / "rows.jsonl", raw_row, prompts=40)
+    whole = build(with_sources(source), tmp_path / "one")["profile"]
+    monkeypatch.setattr(collecting, "choose_bucket_count", lambda _: 4)
+    parts = build(with_sources(source), tmp_path / "four")["profile"]
+    assert (whole["measured"]["buckets"], parts["measured"]["buckets"]) == (1, 4)
+    assert 0 < parts["measured"]["rows"] < whole["measured"]["rows"] == 120
+    counts = ("rubrics", "instructions", "references", "responses", "instances", "feedback", "feedback_by_verdict")
+    for kind in ("direct", "pairwise"):
+        found, expected = parts["table"][kind], whole["table"][kind]
+        assert {name: found[name] for name in counts} == {name: expected[name] for name in counts}
+    assert (parts["scores"], parts["positions"]) == (whole["scores"], whole["positions"])
+    assert "one of 4 parts" in (tmp_path / "four" / "data_card.md").read_text()
