@@ -4,13 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
-from judgeforge.files import write_json_lines
 from judgeforge.grading.records import DirectItem, PairwiseItem, Rubric, Verdict
 from judgeforge.grading.rendering import render_prompt, render_verdict
 from judgeforge.grading.templates import JudgeTemplate, load_template, write_template
 from judgeforge.params import Params, load_params
+from judgeforge.training_sets import EXAMPLES_SCHEMA, LINEAGE_SCHEMA, write_table
 
 ROOT = Path(__file__).parents[2]
 RUBRIC = Rubric(criteria="Is it right?", levels=("no", "hardly", "half", "nearly", "yes"))
@@ -63,15 +64,19 @@ def make_example(number: int, format: str, template: JudgeTemplate) -> dict[str,
         verdict = Verdict(feedback="So it goes.", choice="A" if score > 2 else "B")
     answer = {"role": "assistant", "content": render_verdict(verdict, template)}
     messages = [*render_prompt(item, template), answer]
-    return {"example_id": f"{format}-{number}", "prompt_id": str(number), "format": format, "messages": messages}
+    owner = {"example_id": f"{format}-{number}", "prompt_id": str(number), "format": format}
+    return owner | {"messages": messages, "scale": list(RUBRIC.scale)}
 
 
 @pytest.fixture(scope="session")
 def training_sets(tmp_path_factory: pytest.TempPathFactory, template: JudgeTemplate) -> Path:
     folder = tmp_path_factory.mktemp("train")
     for format in ("direct", "pairwise"):
-        write_json_lines(folder / f"{format}.jsonl", [make_example(n, format, template) for n in range(8)])
-        write_json_lines(folder / f"validation_{format}.jsonl", [make_example(9, format, template)])
+        for name, numbers in ((format, range(8)), (f"validation_{format}", [9])):
+            examples = pl.DataFrame([make_example(n, format, template) for n in numbers], schema=EXAMPLES_SCHEMA)
+            write_table(examples, folder / name / "part-00000.parquet")
+            held = [{"row_id": f"x:{n}", "set": name, "example_id": f"{format}-{n}"} for n in numbers]
+            write_table(pl.DataFrame(held, schema=LINEAGE_SCHEMA), folder / "lineage" / f"{name}.parquet")
     write_template(template, folder)
     return folder
 
@@ -98,11 +103,13 @@ def train(
     """Train a miniature judge into ``out`` with overrides of the parameters; returns its folder."""
     from judgeforge.train.run import Job, train_judge
 
-    def run(out: Path, format: str = "direct", run: Any = recorded_run, **overrides: Any) -> Path:
+    def run(
+        out: Path, format: str = "direct", run: Any = recorded_run, base: Path = miniature, **overrides: Any
+    ) -> Path:
         job = Job(
             format=format,  # type: ignore[arg-type]
             data=training_sets,
-            base=miniature,
+            base=base,
             checkpoints=out.parent / "checkpoints" / out.name,
             out=out,
             curve=out.with_suffix(".jsonl"),

@@ -26,12 +26,14 @@ def run(folder: Path, module: str, *arguments: str, **environment: str) -> subpr
 def prepare(folder: Path) -> subprocess.CompletedProcess[str]:
     paths = {"train": "data/train", "form": "data/form", "benchmarks": "data/benchmarks"}
     paths |= {"statistics": "data/statistics.json", "quarantine": "data/quarantine.jsonl"}
+    paths |= {"page": "reports/data.html", "card": "reports/data_card.md"}
     return run(folder, "prepare", *(part for name, path in paths.items() for part in (f"--{name}", path)))
 
 
 def write_params(folder: Path, edit: Edit = lambda _: None) -> None:
     document = yaml.safe_load((ROOT / "params.yaml").read_text())
-    document["prepare"]["source"] = "raw.jsonl"
+    source = {"name": "raw", "kind": "file", "path": "raw.jsonl", "columns": "feedback_collection", "weight": 1.0}
+    document["prepare"]["sources"] = [source]
     document["prepare"]["embedded"] = dict.fromkeys(document["prepare"]["embedded"], 1)
     edit(document)
     (folder / "params.yaml").write_text(yaml.safe_dump(document))

@@ -16,6 +16,7 @@ from judgeforge.grading.templates import write_template
 from judgeforge.merge.checks import BrokenMergeError, check_compatible, check_merged, read_header
 from judgeforge.merge.recipe import build_recipe
 from judgeforge.merge.run import merge_judges
+from judgeforge.training_sets import load_judge_lineage
 
 
 @pytest.fixture
@@ -63,6 +64,8 @@ def test_adapters_are_folded_and_the_engine_sees_the_same_weights(train, miniatu
     assert json.loads((out / "merge.json").read_text()) == json.loads(json.dumps(provenance))
     assert {"tokenizer.json", "judge_template.json", "config.json"} <= {path.name for path in out.iterdir()}
     assert not list(tmp_path.glob(".fold.*")), "scratch weights are gone"
+    seen = {judge: set(load_judge_lineage(judge)["set"]) for judge in (direct, pairwise, out)}
+    assert seen[out] == seen[direct] | seen[pairwise] and len(seen[out]) == 4
 
 
 def test_the_recipe_states_its_weights_and_does_not_normalise(merge_params):

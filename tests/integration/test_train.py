@@ -1,8 +1,10 @@
 """Training on a miniature model: what is learnt, what is written, and that a killed run loses nothing."""
 
 import json
+import shutil
 from pathlib import Path
 
+import polars as pl
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -11,10 +13,11 @@ from judgeforge.engines.transformers import load_weights
 from judgeforge.errors import InputError
 from judgeforge.files import load_json_rows
 from judgeforge.train.checkpoints import compute_run_key, find_newest, mark_complete
-from judgeforge.train.dataset import IGNORED, LeftPadCollator, TokenRows, load_examples, tokenize_examples
+from judgeforge.train.dataset import IGNORED, LeftPadCollator, TokenRows, load_examples, load_lineage, tokenize_examples
 from judgeforge.train.model import build_model, load_tokenizer
 from judgeforge.train.order import LengthGroupedOrder
 from judgeforge.train.trainer import CompletionTrainer, build_arguments
+from judgeforge.training_sets import EXAMPLES_SCHEMA, load_judge_lineage, write_judge_lineage, write_table
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -163,21 +166,61 @@ def test_joint_is_both_sets(training_sets):
     assert formats == ["direct"] * 8 + ["pairwise"] * 8
 
 
+def write_broken(path: Path, kind: str) -> None:
+    path.parent.mkdir()
+    good = {"example_id": "1", "prompt_id": "p", "format": "direct", "messages": [], "scale": [1, 5]}
+    if kind == "no Parquet":
+        path.write_bytes(b"\xff\xfe")
+    elif kind == "other columns":
+        pl.DataFrame({"example_id": ["1"]}).write_parquet(path)
+    elif kind == "other types":
+        pl.DataFrame([good | {"prompt_id": 1}]).write_parquet(path)
+    else:
+        rows = [good | {"format": "neither"}] if kind == "other values" else []
+        write_table(pl.DataFrame(rows, schema=EXAMPLES_SCHEMA), path)
+
+
 @pytest.mark.parametrize(
-    ("content", "complaint"),
-    [("", "is empty"), ('{"example_id": "1"}\n', "Row 1"), ('{"a":\n', "Line 1"), (b"\xff\xfe", "not UTF-8")],
+    ("kind", "complaint"),
+    [
+        ("no row", "is empty"),
+        ("other values", "Row 1 of .*direct is no training example"),
+        ("other types", "column prompt_id holds Int64"),
+        ("other columns", "part-00000.parquet is broken"),
+        ("no Parquet", "part-00000.parquet is broken"),
+    ],
 )
-def test_bad_training_files_are_named(tmp_path, content, complaint):
-    path = tmp_path / "direct.jsonl"
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+def test_bad_training_files_are_named(tmp_path, kind, complaint):
+    write_broken(tmp_path / "direct" / "part-00000.parquet", kind)
     with pytest.raises(InputError, match=complaint):
         load_examples(tmp_path, "direct")
+    with pytest.raises(InputError, match="There is no training set"):
+        load_examples(tmp_path, "pairwise")
 
 
 def test_more_adapted_layers_than_there_are_is_an_error(train, tmp_path, small_train_params):
     lora = small_train_params.lora.model_copy(update={"last_layers": 7})
     with pytest.raises(InputError, match="has 2 layers"):
         train(tmp_path / "judge", lora=lora)
+
+
+def test_a_judge_tells_which_rows_it_has_seen_its_start_included(train, tmp_path, miniature):
+    judge = train(tmp_path / "judge", "joint")
+    lineage = load_judge_lineage(judge)
+    assert set(lineage["row_id"]) == {*(f"x:{n}" for n in range(8)), "x:9"}
+    folder = lineage["set"][0].split("/")[0]
+    sets = {f"{folder}/{prefix}{name}" for name in ("direct", "pairwise") for prefix in ("", "validation_")}
+    assert set(lineage["set"]) == sets
+    write_judge_lineage([lineage.with_columns(pl.lit("form/direct").alias("set"))], tmp_path / "start")
+    shutil.copytree(miniature, tmp_path / "start", dirs_exist_ok=True)
+    further = train(tmp_path / "further", "direct", base=tmp_path / "start")
+    assert set(load_judge_lineage(further)["set"]) == {"form/direct", f"{folder}/direct", f"{folder}/validation_direct"}
+
+
+def test_rows_left_out_for_their_length_were_not_seen(training_sets, miniature):
+    rows = tokenize_examples(load_examples(training_sets, "direct"), load_tokenizer(miniature), 10)
+    assert list(rows.left_out) == [f"direct-{n}" for n in range(8)]
+    assert set(load_lineage(training_sets, "direct", rows.left_out)["example_id"]) == {"direct-9"}
 
 
 def test_a_missing_base_is_named(tmp_path):

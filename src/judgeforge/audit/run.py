@@ -5,16 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-from judgeforge.audit.ngrams import find_seen
-from judgeforge.audit.overlap import find_equal, find_overlaps
 from judgeforge.benchmarks import load_benchmark
-from judgeforge.errors import InputError
-from judgeforge.files import load_json_rows, write_json
+from judgeforge.files import write_json
 from judgeforge.grading.records import DirectItem, PairwiseItem
+from judgeforge.overlap import find_equal, find_overlaps, find_seen
 from judgeforge.params import AuditParams, EvaluateParams
 from judgeforge.progress import track
-
-INSTRUCTIONS_FILE = "instructions.jsonl"
+from judgeforge.training_sets import INSTRUCTIONS, INSTRUCTIONS_SCHEMA, load_table
 
 
 class Finding(TypedDict):
@@ -55,7 +52,7 @@ def audit(
     Raises:
         InputError: the training sets or a benchmark cannot be read.
     """
-    training = _load_texts([folder / INSTRUCTIONS_FILE for folder in train])
+    training = _load_texts(train)
     folder = None if evaluation.benchmarks_folder is None else Path(evaluation.benchmarks_folder)
     findings: dict[str, Finding] = {}
     for name in track(evaluation.benchmarks, "auditing benchmarks"):
@@ -90,16 +87,10 @@ def _list_responses(item: DirectItem | PairwiseItem) -> tuple[str, ...]:
     return (item.response,) if isinstance(item, DirectItem) else (item.response_a, item.response_b)
 
 
-def _load_texts(paths: Sequence[Path]) -> _Texts:
+def _load_texts(folders: Sequence[Path]) -> _Texts:
     texts = _Texts([], [])
-    for path in paths:
-        for row in load_json_rows(path):
-            instruction, responses = row.get("instruction"), row.get("responses")
-            if not isinstance(instruction, str) or not isinstance(responses, list):
-                raise InputError(
-                    f"{path} has a row without an instruction and its responses.",
-                    "write it again with 'dvc repro prepare'.",
-                )
-            texts.instructions.append(instruction)
-            texts.responses.extend(map(str, responses))
+    for folder in folders:
+        table = load_table(folder, INSTRUCTIONS, INSTRUCTIONS_SCHEMA, ["instruction", "responses"])
+        texts.instructions.extend(table["instruction"])
+        texts.responses.extend(table["responses"].explode(empty_as_null=False).drop_nulls())
     return texts

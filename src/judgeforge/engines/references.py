@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import polars as pl
 from scipy.stats import rankdata
 
 from judgeforge.errors import InputError
-from judgeforge.files import load_json_rows
 from judgeforge.grading.parsing import parse_verdict
 from judgeforge.grading.records import FIVE_POINTS, Choice, DirectItem, Format, PairwiseItem, Scale, Verdict
 from judgeforge.grading.templates import load_template
+from judgeforge.training_sets import EXAMPLES_SCHEMA, load_table
 
 Items = Sequence[DirectItem | PairwiseItem]
 ReferenceJudge = Callable[[Items], list[Verdict]]
@@ -51,17 +52,17 @@ def _find_scale(item: DirectItem | PairwiseItem) -> Scale:
 
 
 def _find_majority(train_folder: Path, format: Format, scale: Scale) -> Verdict:
-    path = train_folder / f"{format}.jsonl"
     marker = load_template(train_folder).result_marker
     counts: Counter[int | str] = Counter()
-    rows = load_json_rows(path)
-    for row in rows:
-        taught = Scale(*row.get("scale", FIVE_POINTS))
-        if format == "pairwise" or taught == scale:
-            verdict = parse_verdict(row["messages"][-1]["content"], format, marker, taught)
-            counts.update([value for value in (verdict.score, verdict.choice) if value is not None])
-    if not rows or (not counts and scale == FIVE_POINTS):
-        raise InputError(f"{path} holds no verdict.", "write it again with 'dvc repro prepare'.")
+    table = load_table(train_folder, format, EXAMPLES_SCHEMA, ["messages", "scale"])
+    empty = table.is_empty()
+    if format == "direct":
+        table = table.filter(pl.col("scale") == pl.lit(list(scale), dtype=EXAMPLES_SCHEMA["scale"]))
+    for answer in table.select(pl.col("messages").list.last().struct.field("content")).to_series():
+        verdict = parse_verdict(answer, format, marker, scale)
+        counts.update([value for value in (verdict.score, verdict.choice) if value is not None])
+    if empty or (not counts and scale == FIVE_POINTS):
+        raise InputError(f"{train_folder / format} holds no verdict.", "write it again with 'dvc repro prepare'.")
     if not counts:
         text = "The training set has no score of this scale: its middle, rounded down."
         return Verdict(feedback=text, score=math.floor(scale.middle))

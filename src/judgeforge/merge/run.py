@@ -14,6 +14,7 @@ from judgeforge.merge.fold import TOKENIZER_FILES, fold_adapter, is_adapter
 from judgeforge.merge.recipe import build_recipe
 from judgeforge.params import MergeParams
 from judgeforge.progress import say
+from judgeforge.training_sets import load_judge_lineage, write_judge_lineage
 
 PROVENANCE_FILE = "merge.json"
 
@@ -44,6 +45,7 @@ def merge_judges(params: MergeParams, base: Path, direct: Path, pairwise: Path, 
             _run_mergekit(recipe, params, folder)
             counts = check_merged(folder, expected)
             _copy_companions(direct, folder)
+            write_judge_lineage([load_judge_lineage(judge) for judge in judges.values()], folder)
             provenance = {
                 "recipe": recipe | {"models": _name_models(recipe, judges)},
                 "inputs": {name: _digest_weights(path) for name, path in (judges | {"base": base}).items()},

@@ -6,6 +6,7 @@ A stage loads its own section only, exactly what ``dvc.yaml`` lists for it.
 from judgeforge.params.evaluation import AuditParams, EvaluateParams, VllmParams
 from judgeforge.params.loading import Params, check_params, load_params, load_section
 from judgeforge.params.preparation import RecoveryParams, TokenBudgetParams
+from judgeforge.params.quality import QualityParams
 from judgeforge.params.sections import (
     BaseParams,
     EmbeddedParams,
@@ -32,6 +33,7 @@ __all__ = [
     "Params",
     "PrepareParams",
     "PromoteParams",
+    "QualityParams",
     "RecoveryParams",
     "Reference",
     "TokenBudgetParams",

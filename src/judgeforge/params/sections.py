@@ -4,7 +4,9 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
+from judgeforge.params.quality import QualityParams
 from judgeforge.params.section import Fraction, Positive, Section, Seed
+from judgeforge.params.sources import Source
 
 Judge = Literal["base", "form", "direct", "pairwise", "joint", "merged"]
 Reference = Literal["majority", "random", "longer"]
@@ -85,23 +87,37 @@ class PrepareParams(Section):
     """From a raw collection to training sets.
 
     Args:
-        source: ``embedded``, or a JSON, JSON Lines or Parquet file in the Feedback Collection's columns.
+        sources: where graded or compared responses come from; their kinds and columns: params/sources.py.
+        withdrawn: a file of row ids, one a line, that must not be in the sets (deletion requests). None: none.
         seed: of sampling, A/B placement and the split.
         template: a shipped judge template's name, or a file.
         validation_fraction: share of the instructions kept for validation.
         max_pairs_per_instruction: the paper takes all (10 of 5 responses); fewer make a cheaper set. None: all.
         max_rows_per_format: cap on each training set, drawn by seed. None: no cap.
         reference_probability: share of rows that show the reference answer (a judge must work without one, too).
+        rows_per_file: most rows of a Parquet file.
+        embedded: size of the embedded collection.
+        quality: checks of the rows.
     """
 
-    source: str = Field(min_length=1)
+    sources: tuple[Source, ...] = Field(min_length=1)
+    withdrawn: str | None
     seed: Seed
     template: str
     validation_fraction: Annotated[float, Field(ge=0, lt=1)]
     max_pairs_per_instruction: Positive | None
     max_rows_per_format: Positive | None
     reference_probability: Fraction
+    rows_per_file: Positive
     embedded: EmbeddedParams
+    quality: QualityParams
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> "PrepareParams":
+        names = [source.name for source in self.sources]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"several sources are called {', '.join(twice)}: rows are named after them")
+        return self
 
 
 class LoraParams(Section):

@@ -1,26 +1,29 @@
-"""Wire the stage ``prepare``: params.yaml and its source -> training sets, embedded benchmarks, statistics."""
+"""Wire the stage ``prepare``: params.yaml and its sources -> training sets, embedded benchmarks, statistics."""
 
 from pathlib import Path
 
 from rich.console import Console
 
+import judgeforge.prepare.memory  # noqa: F401 - before Polars
 from judgeforge.params import PrepareParams, load_section
-from judgeforge.prepare.run import prepare
+from judgeforge.prepare.run import Outputs, prepare
 from judgeforge.prepare.statistics import render_table
 from judgeforge.stage import run_stage
 
 
-def main(*, train: Path, form: Path, benchmarks: Path, statistics: Path, quarantine: Path) -> None:
-    """Write the training sets, the embedded benchmarks, the statistics and the quarantined rows.
+def main(
+    *, train: Path, form: Path, benchmarks: Path, statistics: Path, quarantine: Path, page: Path, card: Path
+) -> None:
+    """Write the training sets, the embedded benchmarks, the statistics, the quarantined rows, and a page and a card.
 
     Example: python -m judgeforge.prepare --train data/train --form data/form --benchmarks data/benchmarks
-    --statistics data/statistics.json --quarantine data/quarantine.jsonl
+    --statistics data/statistics.json --quarantine data/quarantine.jsonl --page reports/data.html
+    --card reports/data_card.md
     """
     params = load_section("prepare", PrepareParams)
-    values = prepare(
-        params, train=train, form=form, benchmarks=benchmarks, statistics=statistics, quarantine=quarantine
-    )
-    Console(stderr=True).print(render_table(values))
+    files = {"statistics": statistics, "quarantine": quarantine, "page": page, "card": card}
+    out = Outputs(train=train, form=form, benchmarks=benchmarks, **files)
+    Console(stderr=True).print(render_table(prepare(params, out)))
 
 
 if __name__ == "__main__":

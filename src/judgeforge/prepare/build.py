@@ -1,143 +1,164 @@
-"""From checked rows to the two training sets, each split by instruction into training and validation."""
+"""From plan and texts to the folder of training sets: bucket by bucket, rendered and written on several threads."""
 
-import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
-from judgeforge.files import write_folder_atomically, write_json_lines
-from judgeforge.grading.records import DirectItem, PairwiseItem, TrainingExample, Verdict
-from judgeforge.grading.rendering import render_prompt, render_verdict
-from judgeforge.grading.templates import JudgeTemplate, write_template
-from judgeforge.params import PrepareParams
-from judgeforge.prepare.pairing import PlacedPair, build_pairs, place_pairs
-from judgeforge.prepare.sources import FeedbackRow
-from judgeforge.prepare.split import cap_rows, choose_validation_prompts, compute_prompt_id
-from judgeforge.prepare.teacher import compose_feedback
+import polars as pl
 
-T = TypeVar("T")
+from judgeforge.grading.columns import render_prompts, render_verdicts
+from judgeforge.grading.records import Format
+from judgeforge.grading.templates import JudgeTemplate
+from judgeforge.prepare.feedback import Teacher
+from judgeforge.prepare.plan import DIRECT_SETS, PAIRWISE_SETS, SETS, Plan
+from judgeforge.prepare.store import RowStore
+from judgeforge.training_sets import EXAMPLES_SCHEMA, INSTRUCTIONS, INSTRUCTIONS_SCHEMA, name_file, write_table
 
-
-@dataclass(frozen=True)
-class GradedRow:
-    """A row with the instruction it belongs to."""
-
-    prompt_id: str
-    row: FeedbackRow
+_ITEM = ("prompt_id", "instruction", "reference", "criteria", "levels", "lowest")
 
 
-@dataclass(frozen=True)
-class TrainingSets:
-    """Everything that training reads.
+@dataclass
+class Writer:
+    """Writes the training sets.
 
     Args:
-        examples: by file name without ending, in the order of the files.
-        pairs: the placed pairs behind the pairwise files, by the same names.
-        instructions: by ``prompt_id``, of the rows of all files.
-        responses: likewise.
+        folder: where to; all of it is new.
+        template: that all rows are rendered by.
+        teacher: who writes missing feedback.
+        rows_per_file: most rows of a file.
+        untaught: by set, the numbers of the examples for which the teacher had no feedback, filled while writing.
     """
 
-    examples: dict[str, list[TrainingExample]]
-    pairs: dict[str, list[PlacedPair]]
-    instructions: dict[str, str]
-    responses: dict[str, list[str]]
+    folder: Path
+    template: JudgeTemplate
+    teacher: Teacher
+    rows_per_file: int
+    untaught: dict[str, list[int]] = field(default_factory=lambda: {name: [] for name in SETS})
+    _files: dict[str, int] = field(default_factory=dict)
 
+    def write(self, plan: Plan, graded: RowStore, compared: RowStore, buckets: int) -> None:
+        """Write the conversations and the instructions behind them."""
+        offsets = {name: _find_offsets(frame, buckets) for name, frame in plan.sets.items()}
+        waiting: list[Future[None]] = []
+        with ThreadPoolExecutor(pl.thread_pool_size()) as pool:
+            for bucket in range(buckets):
+                parts = {name: plan.sets[name].slice(*offsets[name][bucket]) for name in SETS}
+                if not any(part.height for part in parts.values()):
+                    continue
+                rows, own = graded.load(bucket), compared.load(bucket)
+                items = {name: self._fill(name, part, rows, own) for name, part in parts.items()}
+                # Only now: reading and teaching go on while the bucket before is rendered, and no further ahead.
+                _wait(waiting)
+                waiting = [pool.submit(self._write_instructions, parts, rows, own, self._take_number(INSTRUCTIONS))]
+                for name, part in items.items():
+                    waiting += self._submit(pool, name, part)
+            _wait(waiting)
+        for name in (*SETS, INSTRUCTIONS):
+            if name not in self._files:
+                empty = pl.DataFrame(schema=INSTRUCTIONS_SCHEMA if name == INSTRUCTIONS else EXAMPLES_SCHEMA)
+                write_table(empty, self.folder / name / name_file(0))
 
-def build_training_sets(rows: Sequence[FeedbackRow], params: PrepareParams, template: JudgeTemplate) -> TrainingSets:
-    """Pair, split, cap, place and render; a collection without pairs gives an empty pairwise set.
-
-    Args:
-        rows: checked and without duplicates.
-        params: of the stage.
-        template: the judge template that all rows are rendered by.
-
-    Raises:
-        InputError: the cap lets nothing through.
-    """
-    direct = [GradedRow(compute_prompt_id(row.instruction), row) for row in rows]
-    pairs = build_pairs(rows, params.max_pairs_per_instruction, params.seed)
-    held_back = choose_validation_prompts((row.prompt_id for row in direct), params.validation_fraction, params.seed)
-    train_direct = [row for row in direct if row.prompt_id not in held_back]
-    train_pairs = [pair for pair in pairs if pair.prompt_id not in held_back]
-    validation_pairs = [pair for pair in pairs if pair.prompt_id in held_back]
-    placed = {
-        "pairwise": place_pairs(cap_rows(train_pairs, params.max_rows_per_format, params.seed), params.seed),
-        "validation_pairwise": place_pairs(validation_pairs, params.seed),
-    }
-    graded = {
-        "direct": cap_rows(train_direct, params.max_rows_per_format, params.seed),
-        "validation_direct": [row for row in direct if row.prompt_id in held_back],
-    }
-    examples = {name: _render_direct(part, params, template) for name, part in graded.items()}
-    examples |= {name: _render_pairwise(part, params, template) for name, part in placed.items()}
-    used = {example.prompt_id for part in examples.values() for example in part}
-    instructions = {row.prompt_id: row.row.instruction for row in direct if row.prompt_id in used}
-    shuffled = {name: _shuffle(part, f"{params.seed}/{name}") for name, part in examples.items()}
-    responses: dict[str, list[str]] = {prompt_id: [] for prompt_id in instructions}
-    for row in direct:
-        if row.prompt_id in used:
-            responses[row.prompt_id].append(row.row.response)
-    return TrainingSets(shuffled, placed, instructions, responses)
-
-
-def write_training_sets(sets: TrainingSets, template: JudgeTemplate, folder: Path) -> None:
-    """Write the files of ``folder``: all of them, or none."""
-    with write_folder_atomically(folder) as temporary:
-        for name, examples in sets.examples.items():
-            write_json_lines(temporary / f"{name}.jsonl", [example.model_dump(mode="json") for example in examples])
-        instructions = [
-            {"prompt_id": key, "instruction": text, "responses": sets.responses[key]}
-            for key, text in sorted(sets.instructions.items())
+    def _submit(self, pool: ThreadPoolExecutor, name: str, items: pl.DataFrame) -> list[Future[None]]:
+        files = math.ceil(items.height / self.rows_per_file)
+        size = math.ceil(items.height / files) if files else 0
+        return [
+            pool.submit(self._write_examples, name, items.slice(index * size, size), self._take_number(name))
+            for index in range(files)
         ]
-        write_json_lines(temporary / "instructions.jsonl", instructions)
-        write_template(template, temporary)
 
+    def _take_number(self, name: str) -> int:
+        number = self._files.get(name, 0)
+        self._files[name] = number + 1
+        return number
 
-def _shows_reference(prompt_id: str, params: PrepareParams) -> bool:
-    draw = random.Random(f"{params.seed}/reference/{prompt_id}").random()
-    return draw < params.reference_probability
+    def _fill(self, name: str, part: pl.DataFrame, rows: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
+        items = self._fill_direct(part, rows) if name in DIRECT_SETS else self._fill_pairs(part, rows, own)
+        missing = items["feedback"].is_null() | (items["feedback"].str.strip_chars() == "")
+        if missing.any():
+            self.untaught[name] += items.filter(missing)["example"].to_list()
+            items = items.filter(~missing)
+        return items.with_columns(pl.format(f"{name}-{{}}", "example").alias("example_id"))
 
+    def _fill_direct(self, part: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+        taken = rows.select(*_ITEM, "response", "feedback", pl.col("score").alias("closing"))
+        items = _hide_references(pl.concat([part, taken[part["place"]]], how="horizontal"))
+        missing = items["feedback"].is_null()
+        if missing.any():
+            written = self.teacher.write_direct(rows[part["place"]].filter(missing))
+            items = items.with_columns(items["feedback"].scatter(missing.arg_true(), written))
+        return items
 
-def _render_direct(rows: list[GradedRow], params: PrepareParams, template: JudgeTemplate) -> list[TrainingExample]:
-    examples = []
-    for number, graded in enumerate(rows):
-        row = graded.row
-        item = DirectItem(
-            item_id=f"direct-{number}-{graded.prompt_id}",
-            prompt_id=graded.prompt_id,
-            instruction=row.instruction,
-            response=row.response,
-            reference=row.reference if _shows_reference(graded.prompt_id, params) else None,
-            rubric=row.rubric,
+    def _fill_pairs(self, part: pl.DataFrame, rows: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
+        choice = pl.when("a_is_better").then(pl.lit("A")).otherwise(pl.lit("B")).alias("closing")
+        renamed = {"median_a": "score_a", "median_b": "score_b", "place_a": "row_a", "place_b": "row_b"}
+        part = part.with_columns(choice).rename(renamed)
+        composed, brought = part.filter(~pl.col("own")), part.filter("own")
+        a = rows.select(*_ITEM, response_a="response", feedback_a="feedback")[composed["row_a"]]
+        b = rows.select(response_b="response", feedback_b="feedback")[composed["row_b"]]
+        items = pl.concat([composed, a, b], how="horizontal").with_columns(pl.col("closing").alias("choice"))
+        items = _hide_references(items)
+        items = items.with_columns(self.teacher.write_pairwise(items).alias("feedback"))
+        if brought.height:
+            texts = own.select(*_ITEM, "response_a", "response_b", "feedback")[brought["row_a"]]
+            theirs = _hide_references(pl.concat([brought, texts], how="horizontal"))
+            items = pl.concat([items.select(theirs.columns), theirs]).sort("example")
+        return items
+
+    def _write_examples(self, name: str, items: pl.DataFrame, number: int) -> None:
+        kind: Format = "pairwise" if name in PAIRWISE_SETS else "direct"
+        texts = items.select(
+            *("example_id", "prompt_id"),
+            pl.lit(kind).alias("format"),
+            pl.concat_list("lowest", pl.col("lowest") + pl.col("levels").list.len() - 1).alias("scale"),
+            render_prompts(self.template, kind).alias("user"),
+            render_verdicts(self.template, "closing").alias("assistant"),
         )
-        examples.append(_render_example(item, Verdict(feedback=row.feedback, score=row.score), template))
-    return examples
+        messages = [
+            pl.struct(pl.lit(role).alias("role"), content.alias("content"))
+            for role, content in (
+                ("system", pl.lit(self.template.system)),
+                ("user", pl.col("user")),
+                ("assistant", pl.col("assistant")),
+            )
+        ]
+        frame = texts.select("example_id", "prompt_id", "format", pl.concat_list(messages).alias("messages"), "scale")
+        write_table(frame, self.folder / name / name_file(number))
 
-
-def _render_pairwise(pairs: list[PlacedPair], params: PrepareParams, template: JudgeTemplate) -> list[TrainingExample]:
-    examples = []
-    for number, placed in enumerate(pairs):
-        pair = placed.pair
-        item = PairwiseItem(
-            item_id=f"pairwise-{number}-{pair.prompt_id}",
-            prompt_id=pair.prompt_id,
-            instruction=pair.instruction,
-            response_a=placed.a.text,
-            response_b=placed.b.text,
-            reference=pair.reference if _shows_reference(pair.prompt_id, params) else None,
-            rubric=pair.rubric,
+    def _write_instructions(
+        self, parts: dict[str, pl.DataFrame], rows: pl.DataFrame, own: pl.DataFrame, number: int
+    ) -> None:
+        shown = [rows.select("prompt_id", "instruction", "response")]
+        for name in ("response_a", "response_b"):
+            shown.append(own.select("prompt_id", "instruction", pl.col(name).alias("response")))
+        used = [rows["prompt_id"][parts[name]["place"]] for name in DIRECT_SETS]
+        for part in (parts[name] for name in PAIRWISE_SETS):
+            used.append(rows["prompt_id"][part.filter(~pl.col("own"))["place_a"]])
+            used.append(own["prompt_id"][part.filter("own")["place_a"]])
+        texts = (
+            pl.concat(shown)
+            .filter(pl.col("prompt_id").is_in(pl.concat(used).unique().implode()))
+            .group_by("prompt_id", maintain_order=True)
+            .agg(pl.col("instruction").first(), pl.col("response").unique(maintain_order=True).alias("responses"))
+            .sort("prompt_id")
         )
-        verdict = Verdict(feedback=compose_feedback(placed), choice=placed.choice)
-        examples.append(_render_example(item, verdict, template))
-    return examples
+        write_table(texts, self.folder / INSTRUCTIONS / name_file(number))
 
 
-def _render_example(item: DirectItem | PairwiseItem, verdict: Verdict, template: JudgeTemplate) -> TrainingExample:
-    answer = {"role": "assistant", "content": render_verdict(verdict, template)}
-    messages = (*render_prompt(item, template), answer)
-    return TrainingExample(example_id=item.item_id, prompt_id=item.prompt_id, format=item.format, messages=messages)
+def _hide_references(items: pl.DataFrame) -> pl.DataFrame:
+    return items.with_columns(pl.when("shows_reference").then("reference").alias("reference"))
 
 
-def _shuffle(rows: list[T], seed: str) -> list[T]:
-    return random.Random(seed).sample(rows, len(rows))
+def _find_offsets(frame: pl.DataFrame, buckets: int) -> list[tuple[int, int]]:
+    """Return (start, length) of each bucket in a frame that is sorted by bucket."""
+    sizes = dict(frame.group_by("bucket").len().iter_rows())
+    offsets, start = [], 0
+    for bucket in range(buckets):
+        offsets.append((start, sizes.get(bucket, 0)))
+        start += sizes.get(bucket, 0)
+    return offsets
+
+
+def _wait(waiting: list[Future[None]]) -> None:
+    for future in waiting:
+        future.result()

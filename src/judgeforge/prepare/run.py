@@ -1,66 +1,184 @@
-"""The stage as one function: load, check, de-duplicate, build, write."""
+"""The stage as one function: read and check, decide, render and write."""
 
+import tempfile
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from judgeforge.files import write_json, write_json_lines
-from judgeforge.grading.templates import load_template
+from judgeforge.errors import InputError
+from judgeforge.files import write_folder_atomically, write_json, write_text
+from judgeforge.grading.columns import count_template_levels
+from judgeforge.grading.records import FIVE_POINTS
+from judgeforge.grading.templates import JudgeTemplate, load_template, write_template
 from judgeforge.params import PrepareParams
-from judgeforge.prepare.build import build_training_sets, write_training_sets
+from judgeforge.params.sources import EmbeddedSource, FileSource, Source
+from judgeforge.prepare.build import Writer
+from judgeforge.prepare.collecting import Collection, collect_rows
 from judgeforge.prepare.embedded.benchmarks import build_embedded_benchmarks, write_embedded_benchmarks
 from judgeforge.prepare.embedded.registry import build_embedded_collection
-from judgeforge.prepare.quality import drop_duplicates
-from judgeforge.prepare.sources import load_collection, parse_rows, require_usable
-from judgeforge.prepare.statistics import compute_statistics, describe_examples, describe_pairs
+from judgeforge.prepare.feedback import OfflineTeacher, Teacher
+from judgeforge.prepare.lineage import write_lineage
+from judgeforge.prepare.plan import SETS, Plan, build_plan
+from judgeforge.prepare.profiling import build_profile
+from judgeforge.prepare.quality import build_position_finding, render_data_card, render_data_page, require_passed
+from judgeforge.prepare.quality.findings import Finding
+from judgeforge.prepare.screening import Screen
+from judgeforge.prepare.sources.loading import Loader
+from judgeforge.prepare.statistics import describe_rows, describe_set
 from judgeforge.progress import say
 
-EMBEDDED = "embedded"
 WATCHED = Path("collections")
 """The folder on which dvc.yaml makes the stage depend."""
 
 
-def prepare(
-    params: PrepareParams, *, train: Path, form: Path, benchmarks: Path, statistics: Path, quarantine: Path
-) -> dict[str, object]:
+@dataclass(frozen=True)
+class Outputs:
+    """Where the stage writes to.
+
+    Args:
+        train: folder of the training sets.
+        form: folder of the embedded rows that teach the form alone, written whatever the sources; they may be none.
+        benchmarks: folder of the embedded benchmarks, written whatever the sources.
+        statistics: JSON file.
+        quarantine: JSON Lines file of the bad rows; written first, so that it is there when a source is refused.
+        page: the data report, as HTML.
+        card: the data card, as Markdown. These and the statistics are there when a check fails, too.
+    """
+
+    train: Path
+    form: Path
+    benchmarks: Path
+    statistics: Path
+    quarantine: Path
+    page: Path
+    card: Path
+
+
+def prepare(params: PrepareParams, out: Outputs) -> dict[str, Any]:
     """Build and write everything, and return the statistics.
 
     Args:
         params: of the stage.
-        train: folder of the training sets.
-        form: folder of the embedded rows that teach the form alone, written whatever the source; they may be none.
-        benchmarks: folder of the embedded benchmarks, written whatever the source.
-        statistics: JSON file.
-        quarantine: JSON Lines file of the bad rows; written first, so that it is there when the source is refused.
+        out: where to.
 
     Raises:
-        InputError: the source cannot be used; the training sets are as they were.
+        InputError: a source cannot be used, its scores cannot be shown, or a check of the rows failed; the training
+            sets are as they were.
     """
     template = load_template(params.template)
+    teacher: Teacher = OfflineTeacher()
     embedded = build_embedded_collection(params.seed, params.embedded)
-    if params.source == EMBEDDED:
-        collection = parse_rows(enumerate(embedded.training, start=1))
-    else:
-        collection = load_collection(Path(params.source))
-        if not Path(params.source).resolve().is_relative_to(WATCHED.resolve()):
-            say(f"DVC does not watch {params.source}: copy it into {WATCHED}/, so that new rows run the stage again.")
-    set_aside = [{"line": row.line, "reason": row.reason, "row": row.raw} for row in collection.quarantined]
-    write_json_lines(quarantine, set_aside)
-    require_usable(collection, params.source, quarantine)
-    rows = drop_duplicates(collection.rows)
-    sets = build_training_sets(rows, params, template)
-    write_training_sets(sets, template, train)
-    form_rows = parse_rows(enumerate(embedded.form, start=1)).rows
-    write_training_sets(build_training_sets(form_rows, params, template), template, form)
-    write_embedded_benchmarks(build_embedded_benchmarks(embedded.benchmark, params.seed), benchmarks)
-    values = compute_statistics(
-        source=params.source,
-        read=len(collection.rows) + len(set_aside),
-        quarantined=len(set_aside),
-        valid=len(collection.rows),
-        rows=rows,
-    )
-    values["formats"] = {
-        name: describe_examples(examples) | (describe_pairs(sets.pairs[name]) if name in sets.pairs else {})
-        for name, examples in sets.examples.items()
-    }
-    write_json(statistics, values)
+    _require_scales(params, template)
+    _warn_of_unwatched(params)
+    out.train.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.train.parent, prefix=".rows.") as scratch:
+        loader = Loader(params, embedded.training, count_template_levels(template), teacher.writes_direct)
+        with Screen(params.quality) as screen:
+            collection = collect_rows(loader, params, screen, Path(scratch) / "rows", out.quarantine)
+        if collection.withdrawals_unused:
+            say(f"{collection.withdrawals_unused} of the withdrawn ids are no row's.")
+        with write_folder_atomically(out.train) as folder:
+            plan, writer = _write_sets(collection, params, template, teacher, folder)
+            values = _describe(collection, plan, params, writer, folder)
+            values |= _report(collection, plan, values, params, writer, screen.findings, out)
+            require_passed(values["findings"])
+        form = params.model_copy(update={"sources": (_FORM,) if embedded.form else (), "withdrawn": None})
+        loader = Loader(form, embedded.form, count_template_levels(template), teacher.writes_direct)
+        form_rows = collect_rows(loader, form, None, Path(scratch) / "form", Path(scratch) / "quarantine.jsonl")
+        with write_folder_atomically(out.form) as folder:
+            _write_sets(form_rows, form, template, teacher, folder)
+    write_embedded_benchmarks(build_embedded_benchmarks(embedded.benchmark, params.seed), out.benchmarks)
     return values
+
+
+_FORM = EmbeddedSource(name="form", kind="embedded", weight=1.0)
+
+
+def _write_sets(
+    collection: Collection, params: PrepareParams, template: JudgeTemplate, teacher: Teacher, folder: Path
+) -> tuple[Plan, Writer]:
+    plan = build_plan(collection.graded_keys, collection.compared_keys, params)
+    writer = Writer(folder, template, teacher, params.rows_per_file)
+    writer.write(plan, collection.graded, collection.compared, collection.buckets)
+    write_lineage(plan, writer.untaught, folder)
+    write_template(template, folder)
+    return plan, writer
+
+
+def _report(
+    collection: Collection,
+    plan: Plan,
+    values: dict[str, Any],
+    params: PrepareParams,
+    writer: Writer,
+    found: dict[str, Finding],
+    out: Outputs,
+) -> dict[str, Any]:
+    """Write the statistics, the page and the card, and return what they add to the statistics."""
+    better = values["formats"]["pairwise"]["better_is"]
+    balance = build_position_finding(better["A"], better["B"], params.quality.balance.max_position_lean)
+    added = {
+        "findings": found | {"position_balance": balance},
+        "profile": build_profile(collection, plan, writer.untaught, writer.folder, writer.template.result_marker),
+    }
+    values = values | added
+    write_json(out.statistics, values)
+    write_text(out.page, render_data_page(values, added["findings"]))
+    sources = [_describe_source(source, collection.counts[source.name].read) for source in params.sources]
+    write_text(out.card, render_data_card(values, added["findings"], sources))
+    return added
+
+
+def _describe_source(source: Source, rows: int) -> dict[str, Any]:
+    location: str | None = "generated by judgeforge"
+    if not isinstance(source, EmbeddedSource):
+        location = source.path if isinstance(source, FileSource) else source.repository
+    return {
+        "name": source.name,
+        "location": location,
+        "revision": getattr(source, "revision", None),
+        "licence": None,
+        "rows": rows,
+    }
+
+
+def _describe(
+    collection: Collection, plan: Plan, params: PrepareParams, writer: Writer, folder: Path
+) -> dict[str, Any]:
+    counts = list(collection.counts.values())
+    duplicates, not_drawn = plan.counts["duplicates"], plan.counts["not_drawn"]
+    rows = {
+        "read": sum(each.read for each in counts),
+        "quarantined": sum(each.quarantined for each in counts),
+        "withdrawn": sum(each.withdrawn for each in counts),
+        "not_drawn": not_drawn,
+        "duplicates": duplicates,
+    }
+    rows["kept"] = rows["read"] - sum(value for name, value in rows.items() if name != "read")
+    left_out = {name: count for name, count in plan.counts.items() if name not in rows}
+    return {
+        "source": ", ".join(source.name for source in params.sources),
+        "sources": {name: asdict(each) for name, each in collection.counts.items()},
+        "rows": rows,
+        "withdrawn_ids_unknown": collection.withdrawals_unused,
+        **describe_rows(plan),
+        "left_out": left_out | {f"untaught_{name}": len(numbers) for name, numbers in writer.untaught.items()},
+        "formats": {name: describe_set(name, plan, writer.untaught[name], folder) for name in SETS},
+    }
+
+
+def _require_scales(params: PrepareParams, template: JudgeTemplate) -> None:
+    for source in params.sources:
+        if source.layout.lowest != FIVE_POINTS.lowest and not template.any_scale:
+            raise InputError(
+                f"The scores of the source {source.name} begin with {source.layout.lowest}, and the judge template "
+                f"{template.name} shows rubrics with scores from {FIVE_POINTS.describe()}.",
+                "name a template for every scale in prepare.template, such as judgeforge-2.",
+            )
+
+
+def _warn_of_unwatched(params: PrepareParams) -> None:
+    paths = [source.path for source in params.sources if isinstance(source, FileSource)]
+    for path in (*paths, *([params.withdrawn] if params.withdrawn else [])):
+        if not Path(path).resolve().is_relative_to(WATCHED.resolve()):
+            say(f"DVC does not watch {path}: copy it into {WATCHED}/, so that new rows run the stage again.")

@@ -1,23 +1,11 @@
 """Which instruction a row belongs to, and on which side of the split that instruction lies."""
 
 import hashlib
-import random
-from collections.abc import Iterable, Sequence
-from typing import Protocol, TypeVar
+
+import polars as pl
 
 from judgeforge.errors import InputError
-
-
-class OfPrompt(Protocol):
-    """Anything that belongs to one instruction."""
-
-    @property
-    def prompt_id(self) -> str:
-        """The instruction it belongs to."""
-        ...
-
-
-Row = TypeVar("Row", bound=OfPrompt)
+from judgeforge.prepare.hashing import draw, to_keys
 
 
 def compute_prompt_id(instruction: str) -> str:
@@ -25,47 +13,51 @@ def compute_prompt_id(instruction: str) -> str:
     return hashlib.sha256(instruction.strip().encode()).hexdigest()[:16]
 
 
-def choose_validation_prompts(prompt_ids: Iterable[str], fraction: float, seed: int) -> frozenset[str]:
+def choose_validation_prompts(prompts: pl.Series, fraction: float, seed: int) -> pl.Series:
     """Choose the instructions that are kept from training.
 
     Args:
-        prompt_ids: of all rows; repetitions do not matter.
+        prompts: keys of the instructions of all rows; repetitions do not matter.
         fraction: share of the instructions; at least one of two or more unless it is 0, never all.
         seed: of the choice.
     """
-    shuffled = _shuffle(prompt_ids, f"{seed}/split")
+    shuffled = shuffle_prompts(prompts, seed, "split")
     count = min(round(len(shuffled) * fraction), len(shuffled) - 1)
     if fraction > 0 and len(shuffled) > 1:
         count = max(count, 1)
-    return frozenset(shuffled[:count])
+    return shuffled.head(max(count, 0))
 
 
-def cap_rows(rows: Sequence[Row], limit: int | None, seed: int) -> list[Row]:
-    """Keep whole instructions, drawn by seed, while their rows fit below ``limit``.
+def choose_capped_prompts(prompts: pl.Series, limit: int | None, seed: int) -> pl.Series:
+    """Choose whole instructions, drawn by seed, while their rows fit below ``limit``.
+
+    Args:
+        prompts: the key of each row's instruction.
+        limit: most rows; None: no cap.
+        seed: of the draw.
 
     Raises:
         InputError: not even one instruction fits.
     """
-    if limit is None or len(rows) <= limit:
-        return list(rows)
-    sizes: dict[str, int] = {}
-    for row in rows:
-        sizes[row.prompt_id] = sizes.get(row.prompt_id, 0) + 1
-    kept: set[str] = set()
+    if limit is None or len(prompts) <= limit:
+        return prompts.unique()
+    sizes: dict[int, int] = dict(prompts.value_counts(name="rows").iter_rows())
+    kept: list[int] = []
     room = limit
-    for prompt_id in _shuffle(sizes, f"{seed}/cap"):
-        if sizes[prompt_id] <= room:
-            kept.add(prompt_id)
-            room -= sizes[prompt_id]
+    for prompt in shuffle_prompts(prompts, seed, "cap"):
+        if sizes[prompt] <= room:
+            kept.append(prompt)
+            room -= sizes[prompt]
     if not kept:
         raise InputError(
             f"prepare.max_rows_per_format is {limit}, but every instruction has more rows than that.",
             f"set it to {min(sizes.values())} or more, or to null.",
         )
-    return [row for row in rows if row.prompt_id in kept]
+    return pl.Series(kept, dtype=pl.UInt64)
 
 
-def _shuffle(prompt_ids: Iterable[str], seed: str) -> list[str]:
-    shuffled = sorted(set(prompt_ids))
-    random.Random(seed).shuffle(shuffled)
-    return shuffled
+def shuffle_prompts(prompts: pl.Series, seed: int, purpose: str) -> pl.Series:
+    """Return the different instructions in an order drawn by seed."""
+    different = prompts.cast(pl.UInt64).unique().sort()
+    order = pl.Series(draw(seed, purpose, to_keys(different)))
+    return different.gather(order.arg_sort())

@@ -1,68 +1,78 @@
 """The statistics of the training sets, as a file for the report and a table for a person."""
 
-import re
 import statistics
-from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import polars as pl
 from rich.table import Table
 
-from judgeforge.grading.records import SCORES, TrainingExample
-from judgeforge.prepare.pairing import PlacedPair
-from judgeforge.prepare.sources import FeedbackRow
+from judgeforge.grading.records import FIVE_POINTS, Scale
+from judgeforge.prepare.plan import PAIRWISE_SETS, Plan
+from judgeforge.training_sets import EXAMPLES_SCHEMA
 
-_TOKEN = re.compile(r"\w+|[^\w\s]")
-
-
-def count_approximate_tokens(text: str) -> int:
-    """Count words and punctuation marks: near a tokenizer's count, without loading one."""
-    return len(_TOKEN.findall(text))
+_WORD_OR_MARK = r"\w+|[^\w\s]"
+"""Words and punctuation marks: near a tokenizer's count, without loading one."""
+_SAMPLE = 2_000
+"""Lengths are counted on so many examples of a set, the first in its drawn order."""
 
 
-def compute_statistics(
-    *, source: str, read: int, quarantined: int, valid: int, rows: Sequence[FeedbackRow]
-) -> dict[str, Any]:
-    """Describe the collection.
+def describe_rows(plan: Plan) -> dict[str, Any]:
+    """Describe the graded rows: how many instructions, rubrics and responses, and how often each score."""
+    rows = plan.graded
+    scores = dict(rows["score"].value_counts().sort("score").iter_rows())
+    ends = rows.select(pl.col("lowest").min(), pl.col("highest").max()).row(0)
+    scale = Scale(*ends) if rows.height else FIVE_POINTS
+    return {
+        "instructions": rows["prompt"].n_unique(),
+        "rubrics": rows["rubric"].n_unique(),
+        "responses": rows.select("prompt", "rubric", "response").n_unique(),
+        "scores": {str(score): scores.get(score, 0) for score in scale.scores},
+    }
+
+
+def describe_set(name: str, plan: Plan, untaught: Sequence[int], folder: Path) -> dict[str, Any]:
+    """Describe one set: how many examples of how many instructions, how long, and where the better response stands.
 
     Args:
-        source: its name.
-        read: rows of the file.
-        quarantined: of these, bad ones.
-        valid: of these, good ones, duplicates included.
-        rows: the good ones without duplicates.
+        name: of the set.
+        plan: of all.
+        untaught: numbers of the examples that were dropped in the end.
+        folder: of the training sets, written.
     """
-    scores = Counter(row.score for row in rows)
-    return {
-        "source": source,
-        "rows": {"read": read, "quarantined": quarantined, "duplicates": valid - len(rows), "kept": len(rows)},
-        "instructions": len({row.instruction for row in rows}),
-        "rubrics": len({row.rubric for row in rows}),
-        "responses": len({(row.instruction, row.rubric, row.response) for row in rows}),
-        "scores": {str(score): scores[score] for score in SCORES},
+    part = plan.sets[name].filter(~pl.col("example").is_in(list(untaught)))
+    texts = _load_sample(folder / name)
+    counts = texts.select(pl.all().str.count_matches(_WORD_OR_MARK))
+    values: dict[str, Any] = {
+        "rows": part.height,
+        "instructions": part["prompt"].n_unique(),
+        "approximate_tokens": {text: _spread(counts[text].to_list()) for text in counts.columns},
     }
+    if name in PAIRWISE_SETS:
+        at_a = int(part["a_is_better"].sum())
+        # Equal lengths count half.
+        longer = part.select(
+            (pl.col("better_length") > pl.col("worse_length"))
+            + 0.5 * (pl.col("better_length") == pl.col("worse_length"))
+        ).to_series()
+        values["better_is"] = {"A": at_a, "B": part.height - at_a}
+        values["longer_wins_share"] = round(float(longer.sum()) / part.height, 4) if part.height else None
+    return values
 
 
-def describe_examples(examples: Sequence[TrainingExample]) -> dict[str, Any]:
-    """Describe one set of examples: how many, of how many instructions, how long."""
-    prompts = [count_approximate_tokens(" ".join(m["content"] for m in row.messages[:-1])) for row in examples]
-    completions = [count_approximate_tokens(row.messages[-1]["content"]) for row in examples]
-    return {
-        "rows": len(examples),
-        "instructions": len({row.prompt_id for row in examples}),
-        "approximate_tokens": {"prompt": _spread(prompts), "completion": _spread(completions)},
-    }
-
-
-def describe_pairs(pairs: Sequence[PlacedPair]) -> dict[str, Any]:
-    """Describe where the better response stands and how often it is the longer one (equal lengths count half)."""
-    lengths = [(len(placed.pair.better.text), len(placed.pair.worse.text)) for placed in pairs]
-    longer = sum((better > worse) + 0.5 * (better == worse) for better, worse in lengths)
-    choices = Counter(placed.choice for placed in pairs)
-    return {
-        "better_is": {"A": choices["A"], "B": choices["B"]},
-        "longer_wins_share": round(longer / len(pairs), 4) if pairs else None,
-    }
+def _load_sample(folder: Path) -> pl.DataFrame:
+    found = [pl.DataFrame(schema=EXAMPLES_SCHEMA).select("messages")]
+    for path in sorted(folder.glob("*.parquet")):
+        missing = _SAMPLE - sum(frame.height for frame in found)
+        if missing <= 0:
+            break
+        found.append(pl.read_parquet(path, columns=["messages"], n_rows=missing))
+    content = pl.element().struct.field("content")
+    shown = pl.col("messages").list.head(2).list.eval(content).list.join(" ")
+    return pl.concat(found).select(
+        shown.alias("prompt"), pl.col("messages").list.last().struct.field("content").alias("completion")
+    )
 
 
 def render_table(values: dict[str, Any]) -> Table:
@@ -76,6 +86,8 @@ def render_table(values: dict[str, Any]) -> Table:
         f"{values['instructions']} instructions, {values['rubrics']} rubrics, {values['responses']} responses",
     )
     table.add_row("scores", ", ".join(f"{score}: {count}" for score, count in values["scores"].items()))
+    left_out = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in values["left_out"].items() if count)
+    table.add_row("left out", left_out or "-")
     for name, part in values["formats"].items():
         tokens = part["approximate_tokens"]
         table.add_section()

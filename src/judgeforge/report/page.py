@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from judgeforge.pages import build_environment
 from judgeforge.report.captions import describe_basis, describe_merge, describe_origin
 from judgeforge.report.charts import build_curve
 from judgeforge.report.comparison import check_subject
@@ -32,13 +31,7 @@ def render_page(sources: Sources, differences: dict[str, Any]) -> str:
         sources: what the other stages wrote.
         differences: of ``compute_differences``.
     """
-    environment = Environment(
-        loader=PackageLoader("judgeforge.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = build_environment("judgeforge.report")
     environment.filters |= {
         "cell": format_cell,
         "number": format_figure,

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import torch
-from pydantic import ValidationError
 from torch.utils.data import Dataset
 
 from judgeforge.errors import InputError
-from judgeforge.files import load_json_rows
 from judgeforge.grading.records import TrainingExample
 from judgeforge.grading.rendering import render_chat
 from judgeforge.params import TrainingFormat
+from judgeforge.training_sets import LINEAGE, LINEAGE_SCHEMA, load_table, load_training_examples
 
 _WIDTH_STEP = 16
 """Widths are multiples of this: kernels are prepared and kept for each shape, and memory grows with their number."""
@@ -26,11 +26,11 @@ class TokenRows(Dataset[dict[str, Any]]):
 
     Args:
         rows: per conversation the token ids and the number of them that are the judge's completion, at the end.
-        too_long: how many conversations were left out because of their length.
+        left_out: the ids of conversations that were left out because of their length.
     """
 
-    def __init__(self, rows: list[dict[str, Any]], too_long: int) -> None:
-        self.rows, self.too_long = rows, too_long
+    def __init__(self, rows: list[dict[str, Any]], left_out: Sequence[str]) -> None:
+        self.rows, self.left_out = rows, tuple(left_out)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -40,6 +40,11 @@ class TokenRows(Dataset[dict[str, Any]]):
 
     def __getitems__(self, indices: list[int]) -> list[dict[str, Any]]:
         return [self.rows[index] for index in indices]
+
+    @property
+    def too_long(self) -> int:
+        """Number of conversations that were left out."""
+        return len(self.left_out)
 
     @property
     def tokens(self) -> int:
@@ -64,20 +69,19 @@ def load_examples(folder: Path, format: TrainingFormat, prefix: str = "") -> lis
         InputError: a missing or broken file, or no row in it.
     """
     formats = ("direct", "pairwise") if format in ("joint", "form") else (format,)
-    examples = []
-    for name in formats:
-        path = folder / f"{prefix}{name}.jsonl"
-        for number, row in enumerate(load_json_rows(path), start=1):
-            try:
-                examples.append(TrainingExample.model_validate(row))
-            except ValidationError as error:
-                raise InputError(
-                    f"Row {number} of {path} is no training example: {error.errors()[0]['msg']}.",
-                    "write the set again with 'dvc repro --force --single-item prepare'.",
-                ) from error
+    examples = [each for name in formats for each in load_training_examples(folder, f"{prefix}{name}")]
     if not examples and not prefix:
         raise InputError(f"The training set {format} in {folder} is empty.", "give 'prepare' more graded rows.")
     return examples
+
+
+def load_lineage(folder: Path, format: TrainingFormat, left_out: Sequence[str]) -> pl.DataFrame:
+    """Read which rows stand behind a training set and its validation, without the examples that were left out."""
+    names = ("direct", "pairwise") if format in ("joint", "form") else (format,)
+    sets = [f"{prefix}{name}" for name in names for prefix in ("", "validation_")]
+    used = pl.col("set").is_in(sets) & ~pl.col("example_id").is_in(list(left_out))
+    lineage = load_table(folder, LINEAGE, LINEAGE_SCHEMA).filter(used)
+    return lineage.with_columns(pl.format("{}/{}", pl.lit(folder.name), "set").alias("set"))
 
 
 def tokenize_examples(examples: Sequence[TrainingExample], tokenizer: Any, max_length_tokens: int) -> TokenRows:
@@ -100,8 +104,9 @@ def tokenize_examples(examples: Sequence[TrainingExample], tokenizer: Any, max_l
                     "length": len(prompt) + len(completion),
                 }
             )
-    kept = [row for row in rows if row["length"] <= max_length_tokens]
-    return TokenRows(kept, len(rows) - len(kept))
+    fits = [row["length"] <= max_length_tokens for row in rows]
+    left_out = [each.example_id for each, whole in zip(examples, fits, strict=True) if not whole]
+    return TokenRows([row for row, whole in zip(rows, fits, strict=True) if whole], left_out)
 
 
 def _round_up(length: int) -> int:

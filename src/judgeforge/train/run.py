@@ -2,10 +2,12 @@
 
 import math
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import torch
 from peft.utils import CONFIG_NAME
 from transformers import PrinterCallback, set_seed
@@ -16,9 +18,10 @@ from judgeforge.grading.templates import load_template, write_template
 from judgeforge.params import TrainingFormat, TrainParams
 from judgeforge.progress import say
 from judgeforge.train.checkpoints import compute_run_key, discard_others, find_newest
-from judgeforge.train.dataset import LeftPadCollator, TokenRows, load_examples, tokenize_examples
+from judgeforge.train.dataset import LeftPadCollator, TokenRows, load_examples, load_lineage, tokenize_examples
 from judgeforge.train.model import build_model, load_tokenizer
 from judgeforge.train.trainer import CompletionTrainer, LiveLog, build_arguments, build_curve
+from judgeforge.training_sets import load_judge_lineage, write_judge_lineage
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def train_judge(params: TrainParams, job: Job, run: Any) -> None:
     rows, validation = _load_rows(params, job, tokenizer)
     key = compute_run_key(
         {"params": params.model_dump(), "format": job.format, "torch": torch.__version__},
-        [path for folder in (job.data, job.base) for path in folder.iterdir() if path.is_file()],
+        [path for folder in (job.data, job.base) for path in sorted(folder.rglob("*")) if path.is_file()],
     )
     checkpoints = job.checkpoints / key
     discard_others(job.checkpoints, key)
@@ -75,7 +78,8 @@ def train_judge(params: TrainParams, job: Job, run: Any) -> None:
             trainer.evaluate()
     finally:
         log.close()
-    _write_judge(trainer, params, job)
+    lineage = load_lineage(job.data, job.format, [*rows.left_out, *validation.left_out])
+    _write_judge(trainer, params, job, [lineage, load_judge_lineage(job.base)])
     write_json_lines(job.curve, build_curve(trainer.state.log_history))
     shutil.rmtree(checkpoints, ignore_errors=True)
 
@@ -119,7 +123,7 @@ def _build_trainer(
     return trainer, log
 
 
-def _write_judge(trainer: CompletionTrainer, params: TrainParams, job: Job) -> None:
+def _write_judge(trainer: CompletionTrainer, params: TrainParams, job: Job, lineage: Sequence[pl.DataFrame]) -> None:
     folded = job.format == "form"
     model: Any = trainer.model
     tokenizer: Any = trainer.processing_class
@@ -133,6 +137,7 @@ def _write_judge(trainer: CompletionTrainer, params: TrainParams, job: Job) -> N
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         write_template(load_template(job.data), folder)
+        write_judge_lineage(lineage, folder)
         (folder / "README.md").unlink(missing_ok=True)  # peft's model card: boilerplate without a fact of ours
         _order_targets(folder / CONFIG_NAME)
         facts = {"format": job.format, "base": str(job.base), "train": params.model_dump(mode="json")}

@@ -1,19 +1,20 @@
-import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judgeforge.audit.ngrams import find_seen
-from judgeforge.audit.overlap import MIN_CONTAINED_CHARACTERS, find_overlaps, normalise
 from judgeforge.audit.run import audit
 from judgeforge.benchmarks.records import BenchmarkItem
 from judgeforge.errors import InputError
 from judgeforge.evaluate.run import load_contaminated
 from judgeforge.files import load_json, load_json_rows, write_json_lines
 from judgeforge.grading.records import DirectItem, Rubric
+from judgeforge.overlap import find_overlaps, find_seen, normalise
+from judgeforge.overlap.texts import MIN_CONTAINED_CHARACTERS
 from judgeforge.params import AuditParams, EvaluateParams, load_section
+from judgeforge.training_sets import INSTRUCTIONS_SCHEMA, write_table
 
 ROOT = Path(__file__).parents[3]
 SHARED = ROOT.parent / "shared"
@@ -59,6 +60,10 @@ def test_index_agrees_with_comparing_every_pair(instructions, training):
     assert find_overlaps(instructions, training) == expected
 
 
+def write_instructions(folder: Path, rows: list[dict]) -> None:
+    write_table(pl.DataFrame(rows, schema=INSTRUCTIONS_SCHEMA), folder / "instructions" / "part-00000.parquet")
+
+
 def write_benchmark(folder: Path, instructions: list[str], responses: list[str] | None = None) -> None:
     entries = [
         BenchmarkItem(
@@ -71,9 +76,7 @@ def write_benchmark(folder: Path, instructions: list[str], responses: list[str] 
 
 
 def test_contaminated_items_are_named_in_the_file(tmp_path, params):
-    write_json_lines(
-        tmp_path / "train" / "instructions.jsonl", [{"prompt_id": "x", "instruction": LONG, "responses": []}]
-    )
+    write_instructions(tmp_path / "train", [{"prompt_id": "x", "instruction": LONG, "responses": []}])
     write_benchmark(tmp_path / "benchmarks", ["Something else.", f"{LONG} Please.", LONG, "More."])
     params = params.model_copy(update={"benchmarks": ("embedded_direct",)})
     out = tmp_path / "audit.json"
@@ -103,7 +106,7 @@ def test_seen_by_ngrams(text, training, expected):
 
 def test_a_response_that_was_trained_on_contaminates_its_item(tmp_path, params):
     rows = [{"prompt_id": "x", "instruction": "Another question.", "responses": [f"{WORDS} and more"]}]
-    write_json_lines(tmp_path / "instructions.jsonl", rows)
+    write_instructions(tmp_path, rows)
     write_benchmark(tmp_path, ["Count for me.", "Stop."], responses=[WORDS, "r"])
     params = params.model_copy(update={"benchmarks": ("embedded_direct",)})
     found = audit(AUDIT, params, train=[tmp_path], benchmarks=tmp_path, out=tmp_path / "audit.json")
@@ -114,7 +117,7 @@ def test_a_response_that_was_trained_on_contaminates_its_item(tmp_path, params):
 def test_an_equal_response_is_found_in_a_language_without_spaces_and_a_stock_phrase_is_not(tmp_path, params):
     poem, phrase = "床前明月光疑是地上霜" * 11, "我不知道。"
     rows = [{"prompt_id": "x", "instruction": "Another question.", "responses": [poem, phrase]}]
-    write_json_lines(tmp_path / "instructions.jsonl", rows)
+    write_instructions(tmp_path, rows)
     write_benchmark(tmp_path, ["Write a poem.", "Who?"], responses=[f" {poem}\n", phrase])
     params = params.model_copy(update={"benchmarks": ("embedded_direct",)})
     found = audit(AUDIT, params, train=[tmp_path], benchmarks=tmp_path, out=tmp_path / "audit.json")
@@ -125,7 +128,7 @@ def test_an_equal_response_is_found_in_a_language_without_spaces_and_a_stock_phr
 def test_all_folders_of_training_sets_are_searched(tmp_path, params):
     for name, text in (("train", "Something else entirely."), ("form", LONG)):
         row = {"prompt_id": "x", "instruction": text, "responses": []}
-        write_json_lines(tmp_path / name / "instructions.jsonl", [row])
+        write_instructions(tmp_path / name, [row])
     write_benchmark(tmp_path, [LONG])
     params = params.model_copy(update={"benchmarks": ("embedded_direct",)})
     folders = [tmp_path / "train", tmp_path / "form"]
@@ -141,7 +144,7 @@ def test_a_benchmark_of_ones_own_is_found_by_the_evaluation_under_its_own_name(t
     rows = [{"instruction": text, "response": "r", "gold": 3} for text in (LONG, "What else is there?")]
     write_json_lines(tmp_path / "rows.jsonl", rows)
     trained = [{"prompt_id": "x", "instruction": LONG, "responses": []}]
-    write_json_lines(tmp_path / "instructions.jsonl", trained)
+    write_instructions(tmp_path, trained)
     params = params.model_copy(update={"benchmarks": (str(own),)})
     audit(AUDIT, params, train=[tmp_path], benchmarks=tmp_path, out=tmp_path / "audit.json")
     assert load_contaminated(tmp_path / "audit.json", ["support"]) == {"support": {"support-1"}}
@@ -150,8 +153,9 @@ def test_a_benchmark_of_ones_own_is_found_by_the_evaluation_under_its_own_name(t
 
 
 def test_broken_instructions_are_an_error_and_nothing_is_written(tmp_path, params):
-    (tmp_path / "instructions.jsonl").write_text(json.dumps({"prompt_id": "x"}))
-    with pytest.raises(InputError, match="without an instruction"):
+    (tmp_path / "instructions").mkdir()
+    pl.DataFrame({"prompt_id": ["x"]}).write_parquet(tmp_path / "instructions" / "part-00000.parquet")
+    with pytest.raises(InputError, match=r"part-00000\.parquet is broken"):
         audit(AUDIT, params, train=[tmp_path], benchmarks=tmp_path, out=tmp_path / "audit.json")
     assert not (tmp_path / "audit.json").exists()
 
@@ -165,7 +169,7 @@ def test_vicuna_prompts_are_found_in_the_published_benchmarks(tmp_path, params):
         {"prompt_id": str(n), "instruction": row["orig_instruction"], "responses": [row["orig_response"]]}
         for n, row in enumerate(load_json_rows(source))
     ]
-    write_json_lines(tmp_path / "instructions.jsonl", rows)
+    write_instructions(tmp_path, rows)
     names = ("vicuna_bench", "mt_bench", "hhh_alignment", "autoj_eval")
     params = params.model_copy(update={"benchmarks": names, "benchmarks_folder": str(SHARED / "benchmarks")})
     found = audit(AUDIT, params, train=[tmp_path], benchmarks=tmp_path, out=tmp_path / "audit.json")

@@ -1,12 +1,13 @@
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from judgeforge.engines.references import build_reference
 from judgeforge.errors import InputError
-from judgeforge.files import write_json_lines
 from judgeforge.grading.records import DirectItem, PairwiseItem, Rubric
 from judgeforge.grading.templates import load_template, write_template
+from judgeforge.training_sets import EXAMPLES_SCHEMA, write_table
 
 RUBRIC = Rubric(criteria="Is it right?", levels=("no", "hardly", "partly", "mostly", "yes"))
 
@@ -21,13 +22,22 @@ def pair(item_id: str, first: str, second: str) -> PairwiseItem:
     )
 
 
-def write_training_set(folder: Path, format: str, verdicts: list[str]) -> None:
+def write_training_set(folder: Path, format: str, verdicts: list[str], scale: tuple[int, int] = (1, 5)) -> None:
     write_template(load_template("judgeforge-1"), folder)
     rows = [
-        {"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": f"Fine. [RESULT] {verdict}"}]}
+        {
+            "messages": [
+                {"role": "user", "content": "?"},
+                {"role": "assistant", "content": f"Fine. [RESULT] {verdict}"},
+            ],
+            "scale": list(scale),
+        }
         for verdict in verdicts
     ]
-    write_json_lines(folder / f"{format}.jsonl", rows)
+    write_table(
+        pl.DataFrame(rows, schema_overrides={"messages": EXAMPLES_SCHEMA["messages"]}),
+        folder / format / "part-00000.parquet",
+    )
 
 
 def test_majority_answers_with_the_most_frequent_verdict(tmp_path: Path) -> None:
@@ -42,10 +52,21 @@ def test_majority_settles_equal_counts_by_the_verdict_not_by_the_order(tmp_path:
     assert build_reference("majority", tmp_path, 1)([direct("a")])[0].score == 2
 
 
+def test_majority_counts_scores_of_the_items_scale_alone(tmp_path: Path) -> None:
+    write_training_set(tmp_path, "direct", ["0", "1", "1"], scale=(0, 1))
+    rubric = Rubric(criteria="Is it right?", levels=("no", "yes"), lowest=0)
+    judge = build_reference("majority", tmp_path, 1)
+    assert judge([direct("a").model_copy(update={"rubric": rubric})])[0].score == 1
+    ten = Rubric(criteria="Is it right?", levels=tuple("abcdefghij"))
+    assert judge([direct("a").model_copy(update={"rubric": ten})])[0].score == 5
+    with pytest.raises(InputError, match="no verdict"):
+        judge([direct("a")])
+
+
 @pytest.mark.parametrize("verdicts", [None, ["none"]], ids=["no file", "no verdict"])
 def test_majority_without_training_verdicts_is_an_input_error(tmp_path: Path, verdicts) -> None:
     write_training_set(tmp_path, "direct" if verdicts else "pairwise", verdicts or ["A"])
-    with pytest.raises(InputError, match=r"direct\.jsonl"):
+    with pytest.raises(InputError, match=r"/direct\b"):
         build_reference("majority", tmp_path, 1)([direct("a")])
 
 

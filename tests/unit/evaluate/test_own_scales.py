@@ -22,6 +22,7 @@ from judgeforge.files import write_json_lines
 from judgeforge.grading.templates import load_template, write_template
 from judgeforge.report.charts import build_calibration, build_heatmap
 from judgeforge.statistics.metrics import compute_metrics
+from judgeforge.training_sets import write_table
 from judgeforge.verdicts import VERDICTS_FILE, load_verdicts, write_verdicts
 
 ANY = load_template("judgeforge-2")
@@ -172,14 +173,17 @@ def test_trivial_judges_keep_to_the_scale(tmp_path: Path) -> None:
     assert set(drawn) == {0, 1} and 70 <= sum(drawn) <= 130
     assert [verdict.score for verdict in build_reference("longer", tmp_path, 1)(items)] == [0] * 100 + [1] * 100
     write_template(ANY, tmp_path)
-    taught = [("5", None), ("5", None), ("5", None), ("0", [0, 1]), ("0", [0, 1]), ("1", [0, 1])]
-    examples = [
-        {"messages": [{"role": "assistant", "content": f"So. [RESULT] {score}"}]} | ({"scale": scale} if scale else {})
-        for score, scale in taught
-    ]
-    write_json_lines(tmp_path / "direct.jsonl", examples)
+    taught = [("5", [1, 5]), ("5", [1, 5]), ("5", [1, 5]), ("0", [0, 1]), ("0", [0, 1]), ("1", [0, 1])]
+    examples = pl.DataFrame(
+        {
+            "messages": [[{"role": "assistant", "content": f"So. [RESULT] {score}"}] for score, _ in taught],
+            "scale": [scale for _, scale in taught],
+        }
+    )
+    path = tmp_path / "direct" / "part-00000.parquet"
+    write_table(examples, path)
     assert build_reference("majority", tmp_path, 1)(items[:1])[0].score == 0
-    write_json_lines(tmp_path / "direct.jsonl", examples[:3])
+    write_table(examples[:3], path)
     (found,) = build_reference("majority", tmp_path, 1)(items[:1])
     assert (found.score, "no score of this scale" in found.feedback) == (0, True)
 

@@ -8,7 +8,6 @@ import pytest
 from judgeforge.params import EmbeddedParams
 from judgeforge.prepare.embedded.benchmarks import build_embedded_benchmarks
 from judgeforge.prepare.embedded.registry import HELD_OUT_FAMILIES, TRAINING_FAMILIES, build_embedded_collection
-from judgeforge.prepare.sources import parse_rows
 
 SIZES = EmbeddedParams(train_instructions=25, benchmark_instructions=5, held_out_instructions=20, form_instructions=5)
 
@@ -38,9 +37,8 @@ def test_it_has_the_families_and_sizes_asked_for(collection):
     assert Counter(row["family"] for row in collection.benchmark) == held_out | dict.fromkeys(TRAINING_FAMILIES, 5 * 5)
 
 
-def test_every_row_is_valid_and_every_instruction_has_each_score_once(rows):
-    parsed = parse_rows(enumerate(rows, start=1))
-    assert parsed.quarantined == []
+def test_every_row_is_valid_and_every_instruction_has_each_score_once(rows, check):
+    assert check(rows)[1] == []
     groups = by_instruction(rows)
     assert len(groups) == len(rows) / 5
     for group in groups.values():
@@ -54,8 +52,8 @@ def test_training_and_benchmark_instructions_never_coincide(collection):
     assert trained.isdisjoint(row["orig_instruction"] for row in collection.benchmark)
 
 
-def test_rows_of_the_form_are_whole_and_say_nothing_of_how_to_judge(collection):
-    assert parse_rows(enumerate(collection.form, start=1)).quarantined == []
+def test_rows_of_the_form_are_whole_and_say_nothing_of_how_to_judge(collection, check):
+    assert check(collection.form)[1] == []
     seen = {row["orig_instruction"] for row in [*collection.training, *collection.benchmark]}
     assert seen.isdisjoint(row["orig_instruction"] for row in collection.form)
     assert Counter(row["orig_score"] for row in collection.form) == dict.fromkeys("12345", 8 * 5)

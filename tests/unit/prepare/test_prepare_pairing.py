@@ -2,37 +2,52 @@ import itertools
 import statistics
 from collections import Counter
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judgeforge.grading.records import Rubric
-from judgeforge.prepare.pairing import GradedResponse, Pair, PlacedPair, build_pairs, place_pairs
-from judgeforge.prepare.sources import FeedbackRow
-from judgeforge.prepare.teacher import MAX_WORDS_EACH, compose_feedback
+from judgeforge.errors import InputError
+from judgeforge.prepare import pairing
+from judgeforge.prepare.hashing import to_keys
+from judgeforge.prepare.keys import build_graded_keys
+from judgeforge.prepare.pairing import build_pairs, build_responses, place_pairs
+from judgeforge.prepare.rows import GRADED
+from judgeforge.prepare.split import compute_prompt_id
 
-RUBRIC = Rubric(criteria="Good?", levels=("1", "2", "3", "4", "5"))
+
+def graded(instruction, response, score, feedback="f", criteria="Good?", reference=None):
+    return {
+        "prompt_id": compute_prompt_id(instruction),
+        **{"instruction": instruction, "response": response, "reference": reference, "criteria": criteria},
+        **{"levels": list("12345"), "feedback": feedback, "score": score},
+    }
 
 
-def graded(instruction: str, response: str, score: int, feedback: str = "f") -> FeedbackRow:
-    levels = {f"orig_score{level}_description": str(level) for level in range(1, 6)}
-    return FeedbackRow.model_validate(
-        {
-            "orig_instruction": instruction,
-            "orig_response": response,
-            "orig_criteria": "Good?",
-            "orig_feedback": feedback,
-            "orig_score": score,
-            **levels,
-        }
-    )
+def build_keys(rows):
+    rows = [row | {"row_id": f"x:{n}", "source": "x", "line": n} for n, row in enumerate(rows, start=1)]
+    return build_graded_keys(pl.DataFrame(rows, schema=GRADED), first=0, weight=1.0, seed=0)
+
+
+def find_pairs(rows, limit=None, seed=0):
+    """Pair rows; return (better row, worse row) with their medians, the rows being those of the nearest graders."""
+    responses = build_responses(build_keys(rows))
+    found = []
+    for better, worse in build_pairs(responses, limit, seed).frame.select("better", "worse").iter_rows():
+        sides = [responses.row(index, named=True) for index in (better, worse)]
+        found.append(tuple((rows[side["number"]], side["median"]) for side in sides))
+    return found
+
+
+def name_pairs(found):
+    return Counter((one["instruction"], one["response"], two["response"]) for (one, _), (two, _) in found)
 
 
 ROWS = st.lists(
     st.builds(
         graded,
         st.sampled_from(["p", "q"]),
-        st.sampled_from(["one", "two", " two ", "three", "four"]),
+        st.sampled_from(["one", "two", "three", "four"]),
         st.integers(1, 5),
         st.sampled_from("fgh"),
     ),
@@ -49,94 +64,72 @@ def test_score_is_the_median_and_feedback_that_of_the_nearest_grader():
         graded("p", "two", 5),
         graded("p", "three", 3),
     ]
-    pairs = build_pairs(rows, None, seed=0)
-    found = {(pair.better.text, pair.worse.text): pair for pair in pairs}
+    found = {(one["response"], two["response"]): ((one, a), (two, b)) for (one, a), (two, b) in find_pairs(rows)}
     assert set(found) == {("two", "one"), ("two", "three")}
-    assert found["two", "one"].worse == GradedResponse("one", 3.0, "fair")
-    assert found["two", "one"].better.score == 4.5
+    (better, better_median), (worse, worse_median) = found["two", "one"]
+    assert (worse["feedback"], worse_median) == ("fair", 3.0)
+    assert (better["score"], better_median) == (4, 4.5)
 
 
 @given(ROWS)
 def test_pairs_are_all_combinations_of_different_responses_with_different_medians(rows):
     expected = Counter()
+    equal = 0
     for instruction in ("p", "q"):
         scores: dict[str, list[int]] = {}
         for row in rows:
-            if row.instruction == instruction:
-                scores.setdefault(row.response.strip(), []).append(row.score)
+            if row["instruction"] == instruction:
+                scores.setdefault(row["response"], []).append(row["score"])
         medians = {text: statistics.median(labels) for text, labels in scores.items()}
         for one, two in itertools.combinations(medians, 2):
+            equal += medians[one] == medians[two]
             if medians[one] != medians[two]:
                 expected[instruction, max(one, two, key=medians.get), min(one, two, key=medians.get)] += 1
-    found = Counter((pair.instruction, pair.better.text, pair.worse.text) for pair in build_pairs(rows, None, seed=0))
-    assert found == expected
+    assert name_pairs(find_pairs(rows)) == expected
+    assert build_pairs(build_responses(build_keys(rows)), None, seed=0).equal == equal
 
 
 @given(ROWS, st.integers(1, 4), st.integers(0, 5))
 def test_drawn_pairs_are_some_of_all_pairs(rows, limit, seed):
-    everything = build_pairs(rows, None, seed)
-    drawn = build_pairs(rows, limit, seed)
-    sizes = Counter(pair.instruction for pair in everything)
-    assert Counter(pair.instruction for pair in drawn) == {key: min(size, limit) for key, size in sizes.items()}
-    assert set(drawn) <= set(everything)
-    assert drawn == build_pairs(rows, limit, seed)
+    everything = find_pairs(rows)
+    drawn = find_pairs(rows, limit, seed)
+    sizes = Counter(one["instruction"] for (one, _), _ in everything)
+    assert Counter(one["instruction"] for (one, _), _ in drawn) == {key: min(n, limit) for key, n in sizes.items()}
+    assert name_pairs(drawn) <= name_pairs(everything)
+    assert build_pairs(build_responses(build_keys(rows)), limit, seed).capped == len(everything) - len(drawn)
 
 
-@given(ROWS, st.integers(0, 5))
-def test_placement_is_balanced_and_keeps_the_pairs(rows, seed):
-    pairs = build_pairs(rows, None, seed)
-    placed = place_pairs(pairs, seed)
-    assert [entry.pair for entry in placed] == pairs
-    counts = Counter(entry.choice for entry in placed)
-    assert abs(counts["A"] - counts["B"]) <= 1
-    for entry in placed:
-        chosen, other = (entry.a, entry.b) if entry.choice == "A" else (entry.b, entry.a)
-        assert chosen.score > other.score
+def test_batches_of_groups_find_the_same_pairs(monkeypatch):
+    rows = [graded(f"p{n % 7}", f"r{n}", n % 5 + 1) for n in range(60)]
+    expected = name_pairs(find_pairs(rows))
+    monkeypatch.setattr(pairing, "_JOINED_ROWS", 100)
+    assert name_pairs(find_pairs(rows)) == expected
+
+
+def test_a_crowd_of_responses_is_thinned_with_a_limit_and_refused_without():
+    rows = [graded("p", f"r{n}", n % 5 + 1) for n in range(10_100)]
+    with pytest.raises(InputError, match=r"50,999,950 combinations.*max_pairs_per_instruction"):
+        find_pairs(rows)
+    assert len(find_pairs(rows, limit=30)) == 30
+
+
+@given(st.integers(0, 40), st.integers(0, 9), st.integers(0, 9), st.integers(0, 5))
+def test_placement_is_balanced_with_what_stands_already_as_far_as_it_can_be(count, at_a, at_b, seed):
+    ids = (to_keys(pl.Series(range(count), dtype=pl.UInt64)),)
+    placed = place_pairs(ids, seed, (at_a, at_b))
+    assert len(placed) == count
+    difference = abs(int(placed.sum()) + at_a - int((~placed).sum()) - at_b)
+    assert difference <= max(1, abs(at_a - at_b) - count)
+
+
+def test_which_pairs_are_placed_at_a_follows_from_their_ids_and_not_from_their_order():
+    ids = to_keys(pl.Series(range(100), dtype=pl.UInt64))
+    placed = place_pairs((ids,), 1)
+    assert place_pairs((ids[::-1],), 1).to_list() == placed.to_list()[::-1]
+    assert place_pairs((ids,), 2).to_list() != placed.to_list()
 
 
 def test_rubrics_and_references_are_not_mixed():
-    rows = [graded("p", "one", 1), graded("p", "two", 2).model_copy(update={"criteria": "Other?"})]
-    assert build_pairs(rows, None, seed=0) == []
-    rows = [graded("p", "one", 1), graded("p", "two", 2).model_copy(update={"reference": "r"})]
-    assert build_pairs(rows, None, seed=0) == []
-
-
-def placed(better: GradedResponse, worse: GradedResponse, choice: str) -> PlacedPair:
-    return PlacedPair(Pair("id", "p", RUBRIC, None, better, worse), choice)
-
-
-@pytest.mark.parametrize(
-    ("better", "worse", "choice", "expected"),
-    [
-        (
-            GradedResponse("x", 5, "It names both."),
-            GradedResponse("y", 3, "The response names one; the response is short."),
-            "B",
-            "Response A names one; Response A is short. Response B names both. "
-            "Only one does well: Response B is better.",
-        ),
-        (
-            GradedResponse("x", 2, "No greeting"),
-            GradedResponse("y", 1, "It is clear that the response fails!"),
-            "A",
-            "Response A: No greeting. It is clear that Response B fails! Neither does well, but Response A is better.",
-        ),
-        (
-            GradedResponse("x", 5, "This response's tone is kind."),
-            GradedResponse("y", 4, "The answer is fine. It is short. And so on."),
-            "A",
-            "Response A's tone is kind. Response B is fine. It is short. And so on. "
-            "Both do well, but Response A is better.",
-        ),
-    ],
-)
-def test_teacher_composes_a_then_b_then_verdict(better, worse, choice, expected):
-    assert compose_feedback(placed(better, worse, choice)) == expected
-
-
-@given(st.lists(st.sampled_from(["word", "end.", "It", "(and", "Stop!"]), min_size=1, max_size=300))
-def test_teacher_bounds_long_feedback(words):
-    feedback = " ".join(words)
-    text = compose_feedback(placed(GradedResponse("x", 5, feedback), GradedResponse("y", 1, "It fails."), "A"))
-    assert len(text.split()) <= MAX_WORDS_EACH + 15
-    assert text.endswith("Only one does well: Response A is better.")
+    assert find_pairs([graded("p", "one", 1), graded("p", "two", 2, criteria="Other?")]) == []
+    assert find_pairs([graded("p", "one", 1), graded("p", "two", 2, reference="r")]) == []
+    assert len(find_pairs([graded("p", "one", 1), graded("p", "two", 2)])) == 1

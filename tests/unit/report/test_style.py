@@ -6,12 +6,12 @@ from importlib import resources
 import pytest
 
 CSS = {
-    name: (resources.files("judgeforge.report") / "templates" / f"{name}.css").read_text("utf-8")
-    for name in ("report", "print")
+    name: (resources.files("judgeforge.pages") / "templates" / f"{name}.css").read_text("utf-8")
+    for name in ("style", "print")
 }
 ROOTS = {
-    "light": CSS["report"].partition("@media")[0],
-    "dark": CSS["report"].partition("@media (prefers-color-scheme: dark)")[2].partition("* {")[0],
+    "light": CSS["style"].partition("@media")[0],
+    "dark": CSS["style"].partition("@media (prefers-color-scheme: dark)")[2].partition("* {")[0],
     "print": CSS["print"],
 }
 PAIRS = [

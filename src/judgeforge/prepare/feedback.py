@@ -1,0 +1,130 @@
+"""Who writes the feedback of pairs, and the way that needs no model: composition from the two single feedbacks.
+
+Always A, then B, then what they share, then the verdict: the winner shows in the content first, not in the order, and a
+judge that writes so has weighed both before it decides. The paper asks a language model for the same three parts.
+"""
+
+from typing import Protocol
+
+import polars as pl
+
+MAX_WORDS_EACH = 60
+"""Shorter feedback is quoted whole; of longer (real feedback has some 100 words), two sentences within this bound."""
+
+_SUBJECT = r"(?i)^(?:(?:the|this) (?:response|answer|assistant)|it)\b"
+_NO_SUBJECT = _SUBJECT + r" is (?:clear|evident|important|worth) that"
+_INNER_SUBJECT = r"(?i)\b(?:the|this) (?:response|assistant)\b"
+_GOOD = 0.8
+"""From this share of the scale on a response does well: from 4 of 5."""
+
+
+class Teacher(Protocol):
+    """Writes feedback for one bucket of rows at a time.
+
+    Args:
+        writes_direct: whether it writes feedback of single grades; if not, rows without one are set aside.
+    """
+
+    writes_direct: bool
+
+    def write_direct(self, rows: pl.DataFrame) -> pl.Series:
+        """Return the feedback of each row (``GRADED`` with null feedback); null where there is none: it is dropped."""
+        ...
+
+    def write_pairwise(self, pairs: pl.DataFrame) -> pl.Series:
+        """Return the feedback of each pair; null where there is none: the pair is dropped and counted.
+
+        Args:
+            pairs: ``instruction``, ``reference``, ``criteria``, ``levels``, ``lowest``, ``choice`` (A or B, the better
+                one), and ``response``, ``score`` (the median), ``feedback`` and ``row`` (a number, equal where it is
+                the same response's) of either, ending in ``_a`` and ``_b``.
+        """
+        ...
+
+
+class OfflineTeacher:
+    """Composes the feedback of a pair out of the two single ones; it can write none of its own."""
+
+    writes_direct = False
+
+    def write_direct(self, rows: pl.DataFrame) -> pl.Series:
+        """See ``Teacher``: there is none."""
+        return pl.Series("feedback", [None] * rows.height, dtype=pl.String)
+
+    def write_pairwise(self, pairs: pl.DataFrame) -> pl.Series:
+        """See ``Teacher``."""
+        sides = [pairs.select(row=f"row_{side}", text=f"feedback_{side}") for side in ("a", "b")]
+        texts = pl.concat(sides).unique("row")
+        quotes = texts.select("row", shorten_feedback(texts["text"]).alias("short")).select(
+            "row",
+            quote_feedback(pl.col("short"), "A").alias("quote_a"),
+            quote_feedback(pl.col("short"), "B").alias("quote_b"),
+        )
+        quoted = pairs.select("score_a", "score_b", "choice", "levels", "lowest", "row_a", "row_b")
+        for side in ("a", "b"):
+            part = quotes.select(pl.col("row").alias(f"row_{side}"), f"quote_{side}")
+            quoted = quoted.join(part, on=f"row_{side}", how="left", maintain_order="left")
+        return quoted.select(
+            pl.concat_str("quote_a", pl.lit(" "), "quote_b", pl.lit(" "), _conclude()).alias("feedback")
+        ).to_series()
+
+
+def quote_feedback(text: pl.Expr, letter: str) -> pl.Expr:
+    """Make the feedback of one response speak of Response A or B."""
+    name = f"Response {letter}"
+    speaks = text.str.contains(_SUBJECT) & ~text.str.contains(_NO_SUBJECT)
+    named = pl.when(speaks).then(text.str.replace(_SUBJECT, name)).otherwise(text)
+    named = named.str.replace_all(_INNER_SUBJECT, name)
+    named = pl.when(speaks | named.str.contains(name, literal=True)).then(named).otherwise(pl.lit(f"{name}: ") + named)
+    ended = named.str.ends_with(".") | named.str.ends_with("!") | named.str.ends_with("?")
+    return pl.when(ended).then(named).otherwise(named + pl.lit("."))
+
+
+def shorten_feedback(texts: pl.Series) -> pl.Series:
+    """Quote short feedback whole, with single spaces; of longer, two sentences within ``MAX_WORDS_EACH`` words."""
+    texts = texts.alias("text")
+    untidy = texts.str.contains(r"[^\S ]|  |^ | $")
+    if untidy.any():
+        tidied = texts.filter(untidy).str.replace_all(r"\s+", " ").str.strip_chars(" ")
+        texts = texts.scatter(untidy.arg_true(), tidied)
+    long = texts.str.count_matches(" ", literal=True) >= MAX_WORDS_EACH
+    if not long.any():
+        return texts
+    # What comes after the first word too many cannot matter.
+    start = pl.col("text").str.extract(rf"^((?:[^ ]+ ){{{MAX_WORDS_EACH}}}[^ ]+)", 1)
+    # After a sentence's end and before what can begin one, a line break: there is none left in the text.
+    marked = start.str.replace_all(r"([.!?]) ([A-Z\"'(])", "${1}\n${2}")
+    kept = (
+        texts.filter(long)
+        .to_frame()
+        .select(marked.str.splitn("\n", 3).alias("parts"))
+        .select(
+            pl.col("parts").struct.field("field_0").alias("one"),
+            pl.col("parts").struct.field("field_1").fill_null("").alias("two"),
+        )
+        .with_columns(pl.concat_str("one", pl.lit(" "), "two").str.strip_chars(" ").alias("both"))
+        .select(pl.when(_count_words("both") <= MAX_WORDS_EACH).then("both").otherwise("one").alias("text"))
+    )
+    words = pl.col("text").str.split(" ").list.head(MAX_WORDS_EACH).list.join(" ")
+    cut = words.str.strip_chars_end(",;:") + pl.lit(" ...")
+    too_long = kept.select(_count_words("text") > MAX_WORDS_EACH).to_series()
+    if too_long.any():
+        kept = kept.with_columns(pl.when(too_long).then(cut).otherwise("text").alias("text"))
+    return texts.scatter(long.arg_true(), kept["text"])
+
+
+def _count_words(column: str) -> pl.Expr:
+    return pl.col(column).str.count_matches(" ", literal=True) + 1
+
+
+def _conclude() -> pl.Expr:
+    bound = _GOOD * pl.col("levels").list.len() + pl.col("lowest") - 1
+    good = (pl.col("score_a") >= bound).cast(pl.Int8) + (pl.col("score_b") >= bound).cast(pl.Int8)
+    shared = (
+        pl.when(good == 0)
+        .then(pl.lit("Neither does well, but"))
+        .when(good == 1)
+        .then(pl.lit("Only one does well:"))
+        .otherwise(pl.lit("Both do well, but"))
+    )
+    return pl.concat_str(shared, pl.lit(" Response "), "choice", pl.lit(" is better."))
