@@ -30,10 +30,22 @@ def retrain(
 
 
 def _show_results() -> None:
-    from judgeforge.files import load_json  # noqa: PLC0415 - after the flow: what it needs is loaded already
+    """Show the table of the report, also where nothing had to run."""
+    from judgeforge.cli.wiring import load_stage_defaults  # noqa: PLC0415 - after the flow: what it needs is loaded
     from judgeforge.lineage import find_out  # noqa: PLC0415
+    from judgeforge.params import MatrixParams, load_section  # noqa: PLC0415
+    from judgeforge.report.loading import load_sources  # noqa: PLC0415
     from judgeforge.report.table import render_terminal_table  # noqa: PLC0415
 
+    matrix, places = load_section("matrix", MatrixParams), load_stage_defaults("report", ["report"])
+    sources = load_sources(
+        [*matrix.judges, *matrix.guests, *matrix.references],
+        [],
+        evaluation=Path(places["evaluation"]),
+        curves=Path(places["curves"]),
+        statistics=Path(places["statistics"]),
+        benchmarks={},
+    )
     console = Console()
-    console.print(render_terminal_table(load_json(find_out("report", ".json"))))
+    console.print(render_terminal_table(sources))
     console.print(f"The report is at {find_out('report', '.html')}.", highlight=False)
