@@ -14,28 +14,36 @@ PAPER_SAMPLING = {"temperature": 1.0, "top_p": 0.9, "repetition_penalty": 1.03}
 """Inference settings of the paper's figures (its appendix; upstream's ``eval/run_evaluate.py``)."""
 
 
-class Generation(BaseModel):
-    """How an engine decodes, the same for every engine.
+class Sampling(BaseModel):
+    """How text is drawn from a model.
 
     Args:
         max_new_tokens: limit of a completion.
-        max_prompt_tokens: a longer prompt is not run.
         temperature: 0 is greedy.
         top_p: nucleus sampling.
         repetition_penalty: 1 is none.
         seed: of the sampling; sample k of a prompt draws from a stream of its own.
-        expectation: report the probability of each possible verdict at the verdict's token.
-        constrained: let nothing but a whole verdict follow the marker, and force the marker before the limit.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_new_tokens: PositiveInt
-    max_prompt_tokens: PositiveInt
     temperature: NonNegativeFloat
     top_p: Annotated[float, Field(gt=0, le=1)]
     repetition_penalty: PositiveFloat
     seed: NonNegativeInt
+
+
+class Generation(Sampling):
+    """How an engine decodes, the same for every engine.
+
+    Args:
+        max_prompt_tokens: a longer prompt is not run.
+        expectation: report the probability of each possible verdict at the verdict's token.
+        constrained: let nothing but a whole verdict follow the marker, and force the marker before the limit.
+    """
+
+    max_prompt_tokens: PositiveInt
     expectation: bool = False
     constrained: bool = False
 

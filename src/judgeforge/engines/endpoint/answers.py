@@ -16,7 +16,17 @@ from pydantic import ValidationError
 
 from judgeforge.engines.endpoint.replies import Reply
 from judgeforge.engines.endpoint.requests import Request
-from judgeforge.engines.endpoint.spending import NOTHING, TABLES, Cost, Room, charge, release, reserve, transaction
+from judgeforge.engines.endpoint.spending import (
+    NOTHING,
+    TABLES,
+    Cost,
+    Room,
+    charge,
+    count_spent,
+    release,
+    reserve,
+    transaction,
+)
 from judgeforge.errors import EnvironmentFault, InputError
 
 _VERSION = 2
@@ -117,17 +127,24 @@ class AnswerCache:
             if reservation is not None:
                 release(self._base, reservation)
             if cost != NOTHING:
-                charge(self._base, request.url, model, cost)
+                charge(self._base, request.account, model, cost)
             if reply is not None:
                 self._base.execute(
                     "INSERT OR REPLACE INTO answers (key, url, model, reply) VALUES (?, ?, ?, ?)",
-                    (request.key, request.url, model, reply.model_dump_json()),
+                    (request.key, request.account, model, reply.model_dump_json()),
                 )
 
     def reserve(self, request: Request, cost: Cost, *, limit: int, longest_s: float) -> Room:
         """Hold what a request may cost, if that fits into what is left of ``limit`` for its model."""
         with self._faults():
-            return reserve(self._base, request.url, request.body["model"], cost.total, limit=limit, longest_s=longest_s)
+            return reserve(
+                self._base, request.account, request.body["model"], cost.total, limit=limit, longest_s=longest_s
+            )
+
+    def count_spent(self, account: str, model: str) -> int:
+        """Sum the tokens that an account (see ``Request``) ever spent on a model."""
+        with self._faults():
+            return count_spent(self._base, account, model)
 
     @contextlib.contextmanager
     def claim(self, request: Request) -> Iterator[bool]:

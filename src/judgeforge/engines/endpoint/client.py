@@ -1,6 +1,7 @@
 """One request to an endpoint: sent again where that may help, and told plainly where it will not."""
 
 from collections.abc import Awaitable, Callable
+from typing import Literal
 
 import anyio
 import httpx
@@ -20,18 +21,31 @@ from judgeforge.errors import EnvironmentFault, InputError
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
-class _TryAgain(Exception):
+class TryAgain(Exception):
     """The same request may succeed later.
 
     Args:
         cause: in words for a person.
+        kind: ``busy``: the endpoint wants fewer requests; ``down``: no whole answer came; ``failed``: one that is of no
+            use, which may be the request's own fault; ``empty``: one without text.
         wait: what the endpoint asks for, in seconds.
         paid: an answer may have been written, and paid for.
     """
 
-    def __init__(self, cause: str, wait: float | None = None, *, paid: bool = True) -> None:
+    def __init__(
+        self,
+        cause: str,
+        kind: Literal["busy", "down", "failed", "empty"],
+        wait: float | None = None,
+        *,
+        paid: bool = True,
+    ) -> None:
         super().__init__(cause)
-        self.wait, self.paid = wait, paid
+        self.kind, self.wait, self.paid = kind, wait, paid
+
+
+class Refused(InputError):
+    """The endpoint refuses a request as it is."""
 
 
 class EndpointClient:
@@ -77,66 +91,77 @@ class EndpointClient:
             EnvironmentFault: it gave no usable reply in all attempts.
         """
         retrying = AsyncRetrying(
-            retry=retry_if_exception_type(_TryAgain),
+            retry=retry_if_exception_type(TryAgain),
             stop=stop_after_attempt(self._settings.max_attempts),
             wait=self._choose_wait,
             sleep=self._sleep,
             reraise=True,
         )
-        most = Cost(estimate_tokens(request.prompt), int(request.body[self._settings.max_tokens_field]))
         empty = 0
 
         async def attempt() -> Reply:
             nonlocal empty
-            reply = await self._attempt(request, most, last=empty + 1 >= self._settings.empty_attempts)
-            if reply is None:
-                empty += 1
-                raise _TryAgain("an empty answer")
-            return reply
+            try:
+                return await self.send_once(request, accept_empty=empty + 1 >= self._settings.empty_attempts)
+            except TryAgain as error:
+                empty += error.kind == "empty"
+                raise
 
         try:
             return await retrying(attempt)
-        except _TryAgain as error:
+        except TryAgain as error:
             raise EnvironmentFault(
                 f"{self._settings.base_url} gave no usable answer in {self._settings.max_attempts} attempts; "
                 f"the last was {error}.",
                 "run again later: the answers that came are kept and not paid for twice.",
             ) from error
 
-    async def _attempt(self, request: Request, most: Cost, *, last: bool) -> Reply | None:
-        """Send a request once; None: an empty answer, which is the judge's own only if it is the ``last``."""
-        admission = await self._limiter.admit(most.total)
-        reservation = await self._budget.reserve(request, most)
-        # What breaks off, for whatever reason, may have been paid for in full.
-        cost, kept = most, None
-        try:
-            if self._ending:
+    async def send_once(self, request: Request, *, accept_empty: bool = True) -> Reply:
+        """Return the reply to a request that is sent once, when the limits let it through.
+
+        Args:
+            request: what to send.
+            accept_empty: an empty answer is the model's own.
+
+        Raises:
+            TryAgain: there was no usable reply.
+            InputError: the endpoint refuses the request (``Refused``) or the key, or the budget is used up.
+        """
+        estimate = Cost(estimate_tokens(request.prompt), int(request.body[self._settings.max_tokens_field]))
+        admission = await self._limiter.admit(estimate.total)
+        async with self._budget.hold(request, estimate) as hold:
+            # What breaks off, for whatever reason, may have been paid for in full.
+            cost, kept = hold.most, None
+            try:
+                if self._ending:
+                    cost = NOTHING
+                    await anyio.sleep_forever()  # until this question is cancelled, too
+                with anyio.CancelScope() as scope:
+                    self._sending.add(scope)
+                    try:
+                        reply, cost = await self._exchange(request)
+                    finally:
+                        self._sending.discard(scope)
+                admission.tokens = cost.total
+                if not accept_empty and reply.finish == "end" and not reply.text.strip():
+                    raise TryAgain("an empty answer", "empty")
+                # A context can be made longer.
+                kept = reply if reply.finish != "prompt_too_long" else None
+            except TryAgain as error:
+                cost = cost if error.paid else NOTHING
+                raise
+            except InputError:
                 cost = NOTHING
-                await anyio.sleep_forever()  # until this question is cancelled, too
-            with anyio.CancelScope() as scope:
-                self._sending.add(scope)
-                try:
-                    reply, cost = await self._send_once(request)
-                finally:
-                    self._sending.discard(scope)
-            said_nothing = reply.finish == "end" and not reply.text.strip()
-            final = last or not said_nothing
-            # A context can be made longer.
-            kept = reply if final and reply.finish != "prompt_too_long" else None
-            admission.tokens = cost.total
-        except _TryAgain as error:
-            cost = cost if error.paid else NOTHING
-            raise
-        except InputError:
-            cost = NOTHING
-            raise
-        finally:
-            self._cache.settle(request, cost, reply=kept, reservation=reservation)
-        return reply if final else None
+                raise
+            finally:
+                self._cache.settle(request, cost, reply=kept, reservation=hold.reservation)
+            if cost != NOTHING:
+                self._budget.learn(estimate.prompt, cost.prompt)
+        return reply
 
     def _choose_wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        asked = error.wait if isinstance(error, _TryAgain) else None
+        asked = error.wait if isinstance(error, TryAgain) else None
         first, longest = self._settings.first_wait_s, self._settings.max_wait_s
         own = float(wait_exponential_jitter(multiplier=first, max=longest, jitter=first)(state))
         if asked is None:
@@ -150,18 +175,19 @@ class EndpointClient:
         # Some ask for no wait at all, again and again.
         return max(asked, own)
 
-    async def _send_once(self, request: Request) -> tuple[Reply, Cost]:
+    async def _exchange(self, request: Request) -> tuple[Reply, Cost]:
         try:
             with anyio.fail_after(self._settings.timeout_s):
-                async with self._http.stream("POST", request.url, json=request.body) as response:
+                async with self._http.stream("POST", self._settings.url, json=request.body) as response:
                     return await self._read(response, request)
         except TimeoutError as error:
-            raise _TryAgain(f"no whole answer within {self._settings.timeout_s:g} s") from error
+            raise TryAgain(f"no whole answer within {self._settings.timeout_s:g} s", "down") from error
         except httpx.RequestError as error:
             cause = f"{type(error).__name__} ({error or 'no answer'})"
-            raise _TryAgain(cause, paid=not isinstance(error, _NEVER_SENT)) from error
+            kind: Literal["down", "failed"] = "down" if isinstance(error, httpx.TransportError) else "failed"
+            raise TryAgain(cause, kind, paid=not isinstance(error, _NEVER_SENT)) from error
         except ValueError as error:
-            raise _TryAgain(f"garbage: {error}") from error
+            raise TryAgain(f"garbage: {error}", "failed") from error
 
     async def _read(self, response: httpx.Response, request: Request) -> tuple[Reply, Cost]:
         if response.status_code != httpx.codes.OK:
@@ -176,7 +202,8 @@ class EndpointClient:
     def _read_fault(self, response: httpx.Response, request: Request) -> Reply:
         fault = Fault(response, None if self._key is None else self._key.get_secret_value())
         if fault.status in AGAIN:
-            raise _TryAgain(f"status {fault.status}: {fault.message}", fault.wait, paid=False)
+            kind: Literal["busy", "failed"] = "busy" if fault.is_busy else "failed"
+            raise TryAgain(f"status {fault.status}: {fault.message}", kind, fault.wait, paid=False)
         tokens = estimate_tokens(request.prompt)
         if fault.is_too_long:
             return Reply(text="", finish="prompt_too_long", prompt_tokens=tokens, output_tokens=0)
@@ -187,7 +214,7 @@ class EndpointClient:
                 f"{self._settings.base_url} denies access (status {fault.status}): {fault.message}",
                 f"check the key in the environment variable {self._settings.api_key_env}, and what it may be used for.",
             )
-        raise InputError(
+        raise Refused(
             f"{self._settings.base_url} refuses the request (status {fault.status}): {fault.message}",
             "correct the endpoint's settings: model, max_tokens_field, omit, extra_body (docs/engines.md).",
         )

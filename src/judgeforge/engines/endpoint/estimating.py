@@ -64,12 +64,16 @@ def compute_estimate(
     different = {request.key: request for request in requests}
     costs = [_compute_cost(request, cache, settings, generation) for request in different.values()]
     missing = [cost for cost in costs if cost != NOTHING]
-    prompts, outputs = sum(cost.prompt for cost in missing), sum(cost.output for cost in missing)
+    total = Cost(sum(cost.prompt for cost in missing), sum(cost.output for cost in missing))
+    return Estimate(len(costs), len(costs) - len(missing), *total, compute_price(settings, total))
+
+
+def compute_price(settings: EndpointSettings, cost: Cost) -> float | None:
+    """Compute what tokens cost, in the settings' currency; None: prices unknown."""
     rates = settings.price_per_million_input, settings.price_per_million_output
-    price = None
-    if rates[0] is not None and rates[1] is not None:
-        price = (prompts * rates[0] + outputs * rates[1]) / 1e6
-    return Estimate(len(costs), len(costs) - len(missing), prompts, outputs, price)
+    if rates[0] is None or rates[1] is None:
+        return None
+    return (cost.prompt * rates[0] + cost.output * rates[1]) / 1e6
 
 
 def _compute_cost(first: Request, cache: AnswerCache, settings: EndpointSettings, generation: Generation) -> Cost:

@@ -9,6 +9,7 @@ import httpx
 AGAIN = {408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529}
 """Status codes after which the same request may succeed."""
 
+_BUSY = {429, 529}
 DENIED = {401, 403}
 _FILTERING = {400, 403}
 
@@ -53,6 +54,11 @@ class Fault:
         shown = " ".join((words or response.text).split()) or "no message"
         # First the secret, then the cut, which would leave a part of it.
         self.message = (shown.replace(secret, "***") if secret else shown)[:_EXCERPT]
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the endpoint wants fewer requests."""
+        return self.status in _BUSY or self.wait is not None
 
     @property
     def is_too_long(self) -> bool:

@@ -1,7 +1,9 @@
 """Holding back: so many requests and tokens in any 60 seconds, a pause that the endpoint asks for, and a budget."""
 
+import math
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import anyio
@@ -79,37 +81,76 @@ class RateLimiter:
         return self._recent[0].time + _WINDOW_S - now if full else 0.0
 
 
+@dataclass(frozen=True)
+class Hold:
+    """What is held for a request on its way.
+
+    Args:
+        reservation: in the ledger; None: there is no limit, and nothing is held.
+        most: that the request may cost.
+    """
+
+    reservation: int | None
+    most: Cost
+
+
 class Budget:
     """Tokens that may be spent, by all processes that share the ledger; requests on their way count with their most.
+
+    A prompt's tokens are estimated by its characters, and some text has more. So prompts are counted by the largest
+    factor between count and estimate that was seen, and the first request goes alone to find one.
 
     Args:
         limit: None: no limit.
         longest_s: no request takes longer.
         ledger: of what was spent and what is held.
         advice: how to go on once it is used up.
+        factor: that was seen before; None: none.
     """
 
-    def __init__(self, limit: int | None, longest_s: float, ledger: AnswerCache, advice: str) -> None:
+    def __init__(
+        self, limit: int | None, longest_s: float, ledger: AnswerCache, advice: str, factor: float | None = None
+    ) -> None:
         self._limit, self._longest_s, self._ledger, self._advice = limit, longest_s, ledger, advice
+        self._factor, self._on_way = factor, 0
         self._turn = anyio.Lock()
 
-    async def reserve(self, request: Request, cost: Cost) -> int | None:
-        """Hold what a request may cost, as soon as it fits; return the reservation.
+    def learn(self, estimated: int, counted: int) -> None:
+        """Take note of how many tokens the endpoint counted in a prompt."""
+        self._factor = max(self._factor or 1.0, counted / max(estimated, 1))
+
+    @asynccontextmanager
+    async def hold(self, request: Request, estimate: Cost) -> AsyncIterator[Hold]:
+        """Hold what a request may cost, as soon as it fits; to be released in the ledger.
+
+        Args:
+            request: that is to be sent.
+            estimate: of its prompt, and the most that its answer may take.
 
         Raises:
             InputError: it would exceed the budget even if all that is on its way used nothing more.
         """
-        if self._limit is None:
-            return None
         async with self._turn:
-            while True:
-                room = self._ledger.reserve(request, cost, limit=self._limit, longest_s=self._longest_s)
+            hold = await self._reserve(request, estimate)
+        self._on_way += 1
+        try:
+            yield hold
+        finally:
+            self._on_way -= 1
+
+    async def _reserve(self, request: Request, estimate: Cost) -> Hold:
+        if self._limit is None:
+            return Hold(None, estimate)
+        while True:
+            if self._factor is not None or not self._on_way:
+                most = Cost(math.ceil(estimate.prompt * (self._factor or 1.0)), estimate.output)
+                room = self._ledger.reserve(request, most, limit=self._limit, longest_s=self._longest_s)
                 if room.reservation is not None:
-                    return room.reservation
+                    return Hold(room.reservation, most)
                 if not room.held:
                     problem = (
                         f"The budget of {self._limit:,} tokens is used up: {room.spent:,} are spent, "
-                        f"and the next answer may take {cost.total:,}."
+                        f"and the next answer may take {most.total:,}."
                     )
                     raise InputError(problem, self._advice)
-                await anyio.sleep(_HELD_WAIT_S)
+            await anyio.sleep(_HELD_WAIT_S)

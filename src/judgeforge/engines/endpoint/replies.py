@@ -169,7 +169,7 @@ def compute_probabilities(tokens: Sequence[TokenChances], request: Request) -> d
         request: what it answers.
     """
     position = _find_verdict_token(tokens, request)
-    if position is None:
+    if position is None or request.format is None:
         return None
     place = tokens[position]
     listed = {each.token: each.logprob for each in [place, *place.top_logprobs]}
@@ -182,6 +182,8 @@ def compute_probabilities(tokens: Sequence[TokenChances], request: Request) -> d
 
 def _find_verdict_token(tokens: Sequence[TokenChances], request: Request) -> int | None:
     """Find the token that says the verdict which the parser reads: behind the first marker that closes the text."""
+    if request.format is None:
+        return None
     before, marker = request.before, request.marker
     text = before + "".join(each.token for each in tokens)
     start = text.find(marker)

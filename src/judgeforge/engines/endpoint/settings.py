@@ -91,6 +91,7 @@ class EndpointSettings(BaseModel):
         stop_early: read the answer as it is written and hang up once its verdict is settled.
         top_logprobs: how many alternatives of a token the endpoint tells; None: it tells none.
         structured_outputs: the endpoint takes vLLM's ``structured_outputs`` and ``continue_final_message``.
+        json_schema: the endpoint takes ``response_format`` with a JSON schema, for a teacher's answers in JSON.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -120,6 +121,7 @@ class EndpointSettings(BaseModel):
     stop_early: bool = False
     top_logprobs: Annotated[int, Field(ge=1, le=100)] | None = None
     structured_outputs: bool = False
+    json_schema: bool = False
 
     @field_validator("base_url")
     @classmethod

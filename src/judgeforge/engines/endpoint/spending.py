@@ -73,9 +73,14 @@ def transaction(base: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def charge(base: sqlite3.Connection, url: str, model: str, cost: Cost) -> None:
-    """Add to what was spent on a model of an endpoint; to be called within a transaction."""
-    base.execute(_CHARGE, (url, model, cost.prompt, cost.output))
+def charge(base: sqlite3.Connection, account: str, model: str, cost: Cost) -> None:
+    """Add to what an account (see ``Request``) spent on a model; to be called within a transaction."""
+    base.execute(_CHARGE, (account, model, cost.prompt, cost.output))
+
+
+def count_spent(base: sqlite3.Connection, account: str, model: str) -> int:
+    """Sum the tokens that an account ever spent on a model."""
+    return int(base.execute(_SPENT, (account, model)).fetchone()[0])
 
 
 def release(base: sqlite3.Connection, reservation: int) -> None:
@@ -83,12 +88,12 @@ def release(base: sqlite3.Connection, reservation: int) -> None:
     base.execute("DELETE FROM reservations WHERE id = ?", (reservation,))
 
 
-def reserve(base: sqlite3.Connection, url: str, model: str, tokens: int, *, limit: int, longest_s: float) -> Room:
+def reserve(base: sqlite3.Connection, account: str, model: str, tokens: int, *, limit: int, longest_s: float) -> Room:
     """Hold tokens for a request if they fit beside what was spent and what is held.
 
     Args:
         base: the file of answers.
-        url: of the endpoint.
+        account: see ``Request``.
         model: as the endpoint calls it.
         tokens: what the request may use.
         limit: of all tokens.
@@ -96,12 +101,12 @@ def reserve(base: sqlite3.Connection, url: str, model: str, tokens: int, *, limi
     """
     with transaction(base):
         _drop_dead(base)
-        spent, held = (int(base.execute(query, (url, model)).fetchone()[0]) for query in (_SPENT, _HELD))
+        spent, held = (int(base.execute(query, (account, model)).fetchone()[0]) for query in (_SPENT, _HELD))
         if spent + held + tokens > limit:
             return Room(None, spent, held)
         made = base.execute(
             "INSERT INTO reservations (url, model, tokens, host, process, until) VALUES (?, ?, ?, ?, ?, ?)",
-            (url, model, tokens, _HOST, os.getpid(), time.time() + longest_s),
+            (account, model, tokens, _HOST, os.getpid(), time.time() + longest_s),
         )
         return Room(made.lastrowid, spent, held)
 

@@ -1,4 +1,4 @@
-"""An answer that comes in pieces (server-sent events), read until its verdict is settled."""
+"""An answer that comes in pieces (server-sent events), read until its request needs no more of it."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -8,7 +8,6 @@ from pydantic import BaseModel, ValidationError
 
 from judgeforge.engines.endpoint.replies import Logprobs, Message, Usage, describe_places, load_document
 from judgeforge.engines.endpoint.requests import Request
-from judgeforge.grading.parsing import is_settled
 
 _FIELD = b"data:"
 _END = b"[DONE]"
@@ -52,7 +51,7 @@ async def read_stream(response: httpx.Response, request: Request) -> dict[str, A
             refusal += delta.refusal or ""
             tokens += (choice.logprobs.content if choice.logprobs else None) or []
             finish = choice.finish_reason or finish
-        if is_settled(request.before + text, request.marker):
+        if request.is_settled(text):
             ended = True
             break
     if not ended and finish is None:
