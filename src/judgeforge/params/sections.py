@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from judgeforge.params.quality import QualityParams
 from judgeforge.params.section import Fraction, Positive, Section, Seed
 from judgeforge.params.sources import Source
+from judgeforge.params.teacher import TeacherParams
 
 Judge = Literal["base", "form", "direct", "pairwise", "joint", "merged"]
 Reference = Literal["majority", "random", "longer"]
@@ -98,6 +99,7 @@ class PrepareParams(Section):
         rows_per_file: most rows of a Parquet file.
         embedded: size of the embedded collection.
         quality: checks of the rows.
+        teacher: who writes what rows lack.
     """
 
     sources: tuple[Source, ...] = Field(min_length=1)
@@ -111,6 +113,7 @@ class PrepareParams(Section):
     rows_per_file: Positive
     embedded: EmbeddedParams
     quality: QualityParams
+    teacher: TeacherParams
 
     @model_validator(mode="after")
     def _names_differ(self) -> "PrepareParams":

@@ -1,8 +1,8 @@
 """Types of ``prepare.sources``: where graded responses come from, and in which columns they stand."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt, model_validator
 
 from judgeforge.params.section import Section
 
@@ -22,7 +22,18 @@ class Constant(Section):
 Column = Name | Constant
 
 
-class FeedbackColumns(Section):
+class _Columns(Section):
+    criteria: Column | None
+    levels: Column | Annotated[tuple[Name, ...], Field(min_length=2)] | None
+
+    @model_validator(mode="after")
+    def _has_a_whole_rubric_or_none(self) -> Self:
+        if (self.criteria is None) != (self.levels is None):
+            raise ValueError("criteria and levels are one rubric: name columns for both, or for neither")
+        return self
+
+
+class FeedbackColumns(_Columns):
     """The columns of graded responses, one response a row.
 
     Args:
@@ -30,7 +41,7 @@ class FeedbackColumns(Section):
         instruction: what was asked.
         response: what was answered.
         reference: an answer that deserves the highest score; None: there is none.
-        criteria: the question that the rubric asks of a response.
+        criteria: the question that the rubric asks of a response; None, as for ``levels``: the teacher is to write it.
         levels: what each score means, of the lowest first: one column a level, or one column that holds a list.
         feedback: the grader's text; None: the teacher is to write it.
         score: a whole number of the scale, as a number or as text.
@@ -41,14 +52,12 @@ class FeedbackColumns(Section):
     instruction: Column
     response: Name
     reference: Column | None
-    criteria: Column
-    levels: Column | Annotated[tuple[Name, ...], Field(min_length=2)]
     feedback: Name | None
     score: Name
     lowest: NonNegativeInt = 1
 
 
-class PreferenceColumns(Section):
+class PreferenceColumns(_Columns):
     """The columns of compared responses, a pair a row. Those not named here are as in ``FeedbackColumns``.
 
     Args:
@@ -63,8 +72,6 @@ class PreferenceColumns(Section):
     response_a: Name
     response_b: Name
     reference: Column | None
-    criteria: Column
-    levels: Column | Annotated[tuple[Name, ...], Field(min_length=2)]
     feedback: Name
     preference: Name
     lowest: NonNegativeInt = 1

@@ -8,7 +8,11 @@ import judgeforge.prepare.memory  # noqa: F401 - before Polars
 from judgeforge.params import PrepareParams, load_section
 from judgeforge.prepare.run import Outputs, prepare
 from judgeforge.prepare.statistics import render_table
+from judgeforge.prepare.teacher import build_teacher
 from judgeforge.stage import run_stage
+
+_ANSWERS = Path(".judgeforge/answers.sqlite")
+_BATCHES = Path(".judgeforge/batches")
 
 
 def main(
@@ -23,7 +27,8 @@ def main(
     params = load_section("prepare", PrepareParams)
     files = {"statistics": statistics, "quarantine": quarantine, "page": page, "card": card}
     out = Outputs(train=train, form=form, benchmarks=benchmarks, **files)
-    Console(stderr=True).print(render_table(prepare(params, out)))
+    teacher = build_teacher(params.teacher, cache=_ANSWERS, batches=_BATCHES)
+    Console(stderr=True).print(render_table(prepare(params, out, teacher)))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """From plan and texts to the folder of training sets: bucket by bucket, rendered and written on several threads."""
 
 import math
+from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ import polars as pl
 from judgeforge.grading.columns import render_prompts, render_verdicts
 from judgeforge.grading.records import Format
 from judgeforge.grading.templates import JudgeTemplate
-from judgeforge.prepare.feedback import Teacher
+from judgeforge.prepare.feedback import Frames, TaskName, Teacher
 from judgeforge.prepare.plan import DIRECT_SETS, PAIRWISE_SETS, SETS, Plan
 from judgeforge.prepare.store import RowStore
 from judgeforge.training_sets import EXAMPLES_SCHEMA, INSTRUCTIONS, INSTRUCTIONS_SCHEMA, name_file, write_table
@@ -27,7 +28,8 @@ class Writer:
         template: that all rows are rendered by.
         teacher: who writes missing feedback.
         rows_per_file: most rows of a file.
-        untaught: by set, the numbers of the examples for which the teacher had no feedback, filled while writing.
+        untaught: by set, the numbers of the examples that the teacher had no answer for, filled while writing.
+        untaught_for: how many of them lack what: a rubric, a reference or feedback.
     """
 
     folder: Path
@@ -35,17 +37,21 @@ class Writer:
     teacher: Teacher
     rows_per_file: int
     untaught: dict[str, list[int]] = field(default_factory=lambda: {name: [] for name in SETS})
+    untaught_for: Counter[str] = field(default_factory=Counter)
     _files: dict[str, int] = field(default_factory=dict)
 
     def write(self, plan: Plan, graded: RowStore, compared: RowStore, buckets: int) -> None:
         """Write the conversations and the instructions behind them."""
-        offsets = {name: _find_offsets(frame, buckets) for name, frame in plan.sets.items()}
+        every = _list_parts(plan, buckets)
+        lacking: dict[TaskName, Frames] = {
+            "pairwise": lambda: (self._list_pairs(parts, graded.load(bucket)) for bucket, parts in every)
+        }
+        if self.teacher.writes_direct:
+            lacking["direct"] = lambda: (self._list_ungraded(parts, graded.load(bucket)) for bucket, parts in every)
+        self.teacher.ask(lacking)
         waiting: list[Future[None]] = []
         with ThreadPoolExecutor(pl.thread_pool_size()) as pool:
-            for bucket in range(buckets):
-                parts = {name: plan.sets[name].slice(*offsets[name][bucket]) for name in SETS}
-                if not any(part.height for part in parts.values()):
-                    continue
+            for bucket, parts in every:
                 rows, own = graded.load(bucket), compared.load(bucket)
                 items = {name: self._fill(name, part, rows, own) for name, part in parts.items()}
                 # Only now: reading and teaching go on while the bucket before is rendered, and no further ahead.
@@ -72,34 +78,59 @@ class Writer:
         self._files[name] = number + 1
         return number
 
+    @property
+    def _usable(self) -> pl.Expr:
+        """Whether an example has all that its feedback must go by: the teacher may not have had it."""
+        usable = pl.col("criteria").is_not_null()
+        if self.teacher.writes_references:
+            usable &= pl.col("reference").is_not_null() | ~pl.col("shows_reference")
+        return usable
+
+    def _list_ungraded(self, parts: dict[str, pl.DataFrame], rows: pl.DataFrame) -> pl.DataFrame:
+        return pl.concat(self._take_ungraded(parts[name], rows) for name in DIRECT_SETS)
+
+    def _take_ungraded(self, part: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+        taken = rows[part["place"]].with_columns(part["shows_reference"])
+        lacking = taken.filter(pl.col("feedback").is_null() & self._usable)
+        return _hide_references(lacking).select(rows.columns)
+
+    def _list_pairs(self, parts: dict[str, pl.DataFrame], rows: pl.DataFrame) -> pl.DataFrame:
+        composed = [_compose_pairs(parts[name].filter(~pl.col("own")), rows) for name in PAIRWISE_SETS]
+        return pl.concat(composed).filter(self._usable)
+
     def _fill(self, name: str, part: pl.DataFrame, rows: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
         items = self._fill_direct(part, rows) if name in DIRECT_SETS else self._fill_pairs(part, rows, own)
-        missing = items["feedback"].is_null() | (items["feedback"].str.strip_chars() == "")
-        if missing.any():
-            self.untaught[name] += items.filter(missing)["example"].to_list()
-            items = items.filter(~missing)
+        silent = pl.col("feedback").is_null() | (pl.col("feedback").str.strip_chars() == "")
+        lack = (
+            pl.when(pl.col("criteria").is_null()).then(pl.lit("rubric")).when(~self._usable).then(pl.lit("reference"))
+        )
+        lacks = items.select(lack.when(silent).then(pl.lit("feedback"))).to_series()
+        if lacks.null_count() < len(lacks):
+            self.untaught_for.update(lacks.drop_nulls())
+            self.untaught[name] += items.filter(lacks.is_not_null())["example"].to_list()
+            items = items.filter(lacks.is_null())
         return items.with_columns(pl.format(f"{name}-{{}}", "example").alias("example_id"))
 
     def _fill_direct(self, part: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
         taken = rows.select(*_ITEM, "response", "feedback", pl.col("score").alias("closing"))
         items = _hide_references(pl.concat([part, taken[part["place"]]], how="horizontal"))
-        missing = items["feedback"].is_null()
-        if missing.any():
-            written = self.teacher.write_direct(rows[part["place"]].filter(missing))
-            items = items.with_columns(items["feedback"].scatter(missing.arg_true(), written))
+        lacking = items.select(pl.col("feedback").is_null() & self._usable).to_series()
+        if lacking.any():
+            written = self.teacher.write_direct(self._take_ungraded(part, rows))
+            items = items.with_columns(items["feedback"].scatter(lacking.arg_true(), written))
         return items
 
     def _fill_pairs(self, part: pl.DataFrame, rows: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
-        choice = pl.when("a_is_better").then(pl.lit("A")).otherwise(pl.lit("B")).alias("closing")
-        renamed = {"median_a": "score_a", "median_b": "score_b", "place_a": "row_a", "place_b": "row_b"}
-        part = part.with_columns(choice).rename(renamed)
         composed, brought = part.filter(~pl.col("own")), part.filter("own")
-        a = rows.select(*_ITEM, response_a="response", feedback_a="feedback")[composed["row_a"]]
-        b = rows.select(response_b="response", feedback_b="feedback")[composed["row_b"]]
-        items = pl.concat([composed, a, b], how="horizontal").with_columns(pl.col("closing").alias("choice"))
-        items = _hide_references(items)
-        items = items.with_columns(self.teacher.write_pairwise(items).alias("feedback"))
+        items = _compose_pairs(composed, rows)
+        usable = items.select(self._usable).to_series()
+        written = self.teacher.write_pairwise(items if usable.all() else items.filter(usable)).alias("feedback")
+        if not usable.all():
+            nothing = pl.Series("feedback", [None] * items.height, dtype=pl.String)
+            written = nothing.scatter(usable.arg_true(), written)
+        items = items.with_columns(written)
         if brought.height:
+            brought = _name_sides(brought)
             texts = own.select(*_ITEM, "response_a", "response_b", "feedback")[brought["row_a"]]
             theirs = _hide_references(pl.concat([brought, texts], how="horizontal"))
             items = pl.concat([items.select(theirs.columns), theirs]).sort("example")
@@ -149,14 +180,32 @@ def _hide_references(items: pl.DataFrame) -> pl.DataFrame:
     return items.with_columns(pl.when("shows_reference").then("reference").alias("reference"))
 
 
-def _find_offsets(frame: pl.DataFrame, buckets: int) -> list[tuple[int, int]]:
-    """Return (start, length) of each bucket in a frame that is sorted by bucket."""
-    sizes = dict(frame.group_by("bucket").len().iter_rows())
-    offsets, start = [], 0
+def _name_sides(part: pl.DataFrame) -> pl.DataFrame:
+    choice = pl.when("a_is_better").then(pl.lit("A")).otherwise(pl.lit("B")).alias("closing")
+    renamed = {"median_a": "score_a", "median_b": "score_b", "place_a": "row_a", "place_b": "row_b"}
+    return part.with_columns(choice).rename(renamed)
+
+
+def _compose_pairs(part: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """Put the texts of graded rows to pairs of them."""
+    part = _name_sides(part)
+    a = rows.select(*_ITEM, response_a="response", feedback_a="feedback")[part["row_a"]]
+    b = rows.select(response_b="response", feedback_b="feedback")[part["row_b"]]
+    items = pl.concat([part, a, b], how="horizontal").with_columns(pl.col("closing").alias("choice"))
+    return _hide_references(items)
+
+
+def _list_parts(plan: Plan, buckets: int) -> list[tuple[int, dict[str, pl.DataFrame]]]:
+    """List the buckets that hold examples, with the examples of each set, which are sorted by bucket."""
+    starts = dict.fromkeys(SETS, 0)
+    sizes = {name: dict(frame.group_by("bucket").len().iter_rows()) for name, frame in plan.sets.items()}
+    every = []
     for bucket in range(buckets):
-        offsets.append((start, sizes.get(bucket, 0)))
-        start += sizes.get(bucket, 0)
-    return offsets
+        parts = {name: plan.sets[name].slice(starts[name], sizes[name].get(bucket, 0)) for name in SETS}
+        starts = {name: starts[name] + parts[name].height for name in SETS}
+        if any(part.height for part in parts.values()):
+            every.append((bucket, parts))
+    return every
 
 
 def _wait(waiting: list[Future[None]]) -> None:

@@ -1,10 +1,11 @@
-"""Who writes the feedback of pairs, and the way that needs no model: composition from the two single feedbacks.
+"""What any teacher writes, and the one that needs no model: pairs' feedback, composed from the two single feedbacks.
 
 Always A, then B, then what they share, then the verdict: the winner shows in the content first, not in the order, and a
 judge that writes so has weighed both before it decides. The paper asks a language model for the same three parts.
 """
 
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal, Protocol
 
 import polars as pl
 
@@ -18,14 +19,34 @@ _GOOD = 0.8
 """From this share of the scale on a response does well: from 4 of 5."""
 
 
+TaskName = Literal["pairwise", "direct", "rubric", "reference"]
+Frames = Callable[[], Iterator[pl.DataFrame]]
+"""Rows of one task, in some frames, again with every call: all at once might not fit the memory."""
+
+
 class Teacher(Protocol):
-    """Writes feedback for one bucket of rows at a time.
+    """Writes what rows lack.
 
     Args:
         writes_direct: whether it writes feedback of single grades; if not, rows without one are set aside.
+        writes_references: whether it writes reference answers.
+        rubric_levels: of the rubrics that it writes; None: it writes none, and rows without one are set aside.
     """
 
     writes_direct: bool
+    writes_references: bool
+    rubric_levels: int | None
+
+    def ask(self, lacking: Mapping[TaskName, Frames]) -> None:
+        """Learn of all that is to be written, before any of it is.
+
+        Args:
+            lacking: by task; the columns are those of the methods below.
+
+        Raises:
+            InputError: it cannot be had, or there is no usable answer for too much of it.
+        """
+        ...
 
     def write_direct(self, rows: pl.DataFrame) -> pl.Series:
         """Return the feedback of each row (``GRADED`` with null feedback); null where there is none: it is dropped."""
@@ -41,15 +62,45 @@ class Teacher(Protocol):
         """
         ...
 
+    def write_rubrics(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return ``criteria`` and ``levels`` for each ``instruction``; both null where there is no rubric."""
+        ...
+
+    def write_references(self, rows: pl.DataFrame) -> pl.Series:
+        """Return the reference of each ``instruction``, ``criteria``, ``levels`` and ``lowest``; null where none is."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Return what was asked and what the answers were worth, for the statistics."""
+        ...
+
 
 class OfflineTeacher:
     """Composes the feedback of a pair out of the two single ones; it can write none of its own."""
 
     writes_direct = False
+    writes_references = False
+    rubric_levels: int | None = None
+
+    def ask(self, lacking: Mapping[TaskName, Frames]) -> None:
+        """See ``Teacher``: nobody has to be asked."""
 
     def write_direct(self, rows: pl.DataFrame) -> pl.Series:
         """See ``Teacher``: there is none."""
         return pl.Series("feedback", [None] * rows.height, dtype=pl.String)
+
+    def write_rubrics(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """See ``Teacher``: there are none."""
+        columns = {"criteria": pl.String(), "levels": pl.List(pl.String())}
+        return pl.DataFrame({name: pl.Series([None] * rows.height, dtype=kind) for name, kind in columns.items()})
+
+    def write_references(self, rows: pl.DataFrame) -> pl.Series:
+        """See ``Teacher``: there are none."""
+        return pl.Series("reference", [None] * rows.height, dtype=pl.String)
+
+    def describe(self) -> dict[str, Any]:
+        """See ``Teacher``."""
+        return {"kind": "offline"}
 
     def write_pairwise(self, pairs: pl.DataFrame) -> pl.Series:
         """See ``Teacher``."""

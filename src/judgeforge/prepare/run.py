@@ -14,6 +14,7 @@ from judgeforge.params import PrepareParams
 from judgeforge.params.sources import EmbeddedSource, FileSource, Source
 from judgeforge.prepare.build import Writer
 from judgeforge.prepare.collecting import Collection, collect_rows
+from judgeforge.prepare.completing import complete_rows, name_gaps
 from judgeforge.prepare.embedded.benchmarks import build_embedded_benchmarks, write_embedded_benchmarks
 from judgeforge.prepare.embedded.registry import build_embedded_collection
 from judgeforge.prepare.feedback import OfflineTeacher, Teacher
@@ -54,39 +55,43 @@ class Outputs:
     card: Path
 
 
-def prepare(params: PrepareParams, out: Outputs) -> dict[str, Any]:
+def prepare(params: PrepareParams, out: Outputs, teacher: Teacher) -> dict[str, Any]:
     """Build and write everything, and return the statistics.
 
     Args:
         params: of the stage.
         out: where to.
+        teacher: who writes what rows lack; the form's rows lack nothing.
 
     Raises:
-        InputError: a source cannot be used, its scores cannot be shown, or a check of the rows failed; the training
-            sets are as they were.
+        InputError: a source cannot be used, its scores cannot be shown, a check of the rows failed, or the teacher has
+            no answer for too many of them; the training sets are as they were.
     """
     template = load_template(params.template)
-    teacher: Teacher = OfflineTeacher()
     embedded = build_embedded_collection(params.seed, params.embedded)
     _require_scales(params, template)
+    _require_levels(teacher, template)
     _warn_of_unwatched(params)
     out.train.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.train.parent, prefix=".rows.") as scratch:
-        loader = Loader(params, embedded.training, count_template_levels(template), teacher.writes_direct)
+        levels = count_template_levels(template)
+        loader = Loader(params, embedded.training, levels, teacher.writes_direct, teacher.rubric_levels)
         with Screen(params.quality) as screen:
             collection = collect_rows(loader, params, screen, Path(scratch) / "rows", out.quarantine)
         if collection.withdrawals_unused:
             say(f"{collection.withdrawals_unused} of the withdrawn ids are no row's.")
+        collection, plan = _plan_sets(collection, params, teacher, Path(scratch) / "completed")
         with write_folder_atomically(out.train) as folder:
-            plan, writer = _write_sets(collection, params, template, teacher, folder)
+            writer = _write_sets(collection, plan, params, template, teacher, folder)
             values = _describe(collection, plan, params, writer, folder)
             values |= _report(collection, plan, values, params, writer, screen.findings, out)
             require_passed(values["findings"])
         form = params.model_copy(update={"sources": (_FORM,) if embedded.form else (), "withdrawn": None})
-        loader = Loader(form, embedded.form, count_template_levels(template), teacher.writes_direct)
-        form_rows = collect_rows(loader, form, None, Path(scratch) / "form", Path(scratch) / "quarantine.jsonl")
+        loader = Loader(form, embedded.form, levels, blank_feedback=False)
+        collection = collect_rows(loader, form, None, Path(scratch) / "form", Path(scratch) / "quarantine.jsonl")
+        collection, plan = _plan_sets(collection, form, OfflineTeacher(), Path(scratch))
         with write_folder_atomically(out.form) as folder:
-            _write_sets(form_rows, form, template, teacher, folder)
+            _write_sets(collection, plan, form, template, OfflineTeacher(), folder)
     write_embedded_benchmarks(build_embedded_benchmarks(embedded.benchmark, params.seed), out.benchmarks)
     return values
 
@@ -94,15 +99,23 @@ def prepare(params: PrepareParams, out: Outputs) -> dict[str, Any]:
 _FORM = EmbeddedSource(name="form", kind="embedded", weight=1.0)
 
 
-def _write_sets(
-    collection: Collection, params: PrepareParams, template: JudgeTemplate, teacher: Teacher, folder: Path
-) -> tuple[Plan, Writer]:
+def _plan_sets(
+    collection: Collection, params: PrepareParams, teacher: Teacher, folder: Path
+) -> tuple[Collection, Plan]:
+    """Decide what goes where, and have rubrics and references written for that."""
+    collection = name_gaps(collection, teacher)
     plan = build_plan(collection.graded_keys, collection.compared_keys, params)
+    return complete_rows(collection, plan, teacher, folder), plan
+
+
+def _write_sets(
+    collection: Collection, plan: Plan, params: PrepareParams, template: JudgeTemplate, teacher: Teacher, folder: Path
+) -> Writer:
     writer = Writer(folder, template, teacher, params.rows_per_file)
     writer.write(plan, collection.graded, collection.compared, collection.buckets)
     write_lineage(plan, writer.untaught, folder)
     write_template(template, folder)
-    return plan, writer
+    return writer
 
 
 def _report(
@@ -163,6 +176,8 @@ def _describe(
         "withdrawn_ids_unknown": collection.withdrawals_unused,
         **describe_rows(plan),
         "left_out": left_out | {f"untaught_{name}": len(numbers) for name, numbers in writer.untaught.items()},
+        "untaught_for": dict(sorted(writer.untaught_for.items())),
+        "teacher": writer.teacher.describe(),
         "formats": {name: describe_set(name, plan, writer.untaught[name], folder) for name in SETS},
     }
 
@@ -177,8 +192,22 @@ def _require_scales(params: PrepareParams, template: JudgeTemplate) -> None:
             )
 
 
+def _require_levels(teacher: Teacher, template: JudgeTemplate) -> None:
+    shown = count_template_levels(template)
+    if teacher.rubric_levels is not None and shown not in (None, teacher.rubric_levels):
+        raise InputError(
+            f"The teacher would write rubrics of {teacher.rubric_levels} levels, and the judge template "
+            f"{template.name} shows {shown}.",
+            "change prepare.teacher.rubric_levels, or prepare.template.",
+        )
+
+
 def _warn_of_unwatched(params: PrepareParams) -> None:
     paths = [source.path for source in params.sources if isinstance(source, FileSource)]
-    for path in (*paths, *([params.withdrawn] if params.withdrawn else [])):
+    paths += [params.withdrawn] if params.withdrawn else []
+    if params.teacher.kind != "offline":
+        paths += params.teacher.endpoints
+        paths += [name for name in params.teacher.templates.model_dump().values() if Path(name).is_file()]
+    for path in paths:
         if not Path(path).resolve().is_relative_to(WATCHED.resolve()):
             say(f"DVC does not watch {path}: copy it into {WATCHED}/, so that new rows run the stage again.")

@@ -88,6 +88,8 @@ def render_table(values: dict[str, Any]) -> Table:
     table.add_row("scores", ", ".join(f"{score}: {count}" for score, count in values["scores"].items()))
     left_out = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in values["left_out"].items() if count)
     table.add_row("left out", left_out or "-")
+    if values["untaught_for"]:
+        table.add_row("untaught for", ", ".join(f"{count} {lack}" for lack, count in values["untaught_for"].items()))
     for name, part in values["formats"].items():
         tokens = part["approximate_tokens"]
         table.add_section()

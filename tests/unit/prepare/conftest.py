@@ -9,6 +9,7 @@ import pytest
 
 from judgeforge.params import PrepareParams, load_section
 from judgeforge.params.sources import FEEDBACK_COLLECTION
+from judgeforge.prepare.feedback import OfflineTeacher, Teacher
 from judgeforge.prepare.run import Outputs, prepare
 from judgeforge.prepare.sources.checking import Checker
 from judgeforge.prepare.sources.loading import Loader
@@ -83,13 +84,14 @@ def load(with_sources: Callable[..., PrepareParams]) -> Callable[..., tuple[pl.D
 
 
 @pytest.fixture(scope="session")
-def build() -> Callable[[PrepareParams, Path], dict[str, Any]]:
+def build() -> Callable[..., dict[str, Any]]:
     """Run the whole stage into a folder."""
 
-    def run(params: PrepareParams, folder: Path) -> dict[str, Any]:
+    def run(params: PrepareParams, folder: Path, teacher: Teacher | None = None) -> dict[str, Any]:
         names = {"train": "train", "form": "form", "benchmarks": "benchmarks"}
         names |= {"statistics": "statistics.json", "quarantine": "quarantine.jsonl"}
         names |= {"page": "data.html", "card": "data_card.md"}
-        return prepare(params, Outputs(**{key: folder / name for key, name in names.items()}))
+        out = Outputs(**{key: folder / name for key, name in names.items()})
+        return prepare(params, out, teacher or OfflineTeacher())
 
     return run

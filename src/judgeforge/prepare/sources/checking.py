@@ -25,15 +25,19 @@ class Checker:
         layout: its columns.
         levels: how many levels a rubric must have, as the judge template shows them; None: any number from two.
         blank_feedback: whether a graded row may come without feedback.
+        written_levels: how many levels the teacher's rubric has where a row has none; None: a row must have one.
     """
 
-    def __init__(self, layout: Layout, levels: int | None, blank_feedback: bool) -> None:
-        self._layout, self._levels = layout, levels
+    def __init__(
+        self, layout: Layout, levels: int | None, blank_feedback: bool, written_levels: int | None = None
+    ) -> None:
+        self._layout, self._levels, self._written_levels = layout, levels, written_levels
         self._graded = isinstance(layout, FeedbackColumns)
         answers = ("response",) if self._graded else ("response_a", "response_b")
         may_lack = self._graded and blank_feedback
-        self._texts = ["instruction", *answers, "criteria", *([] if may_lack else ["feedback"])]
-        self._optional = ["reference", *(["feedback"] if may_lack else [])]
+        lacking = [*(["feedback"] if may_lack else []), *([] if written_levels is None else ["criteria"])]
+        self._texts = [name for name in ("instruction", *answers, "criteria", "feedback") if name not in lacking]
+        self._optional = ["reference", *lacking]
 
     def check(self, chunk: Chunk, prefix: str) -> tuple[pl.DataFrame, list[Fault]]:
         """Split a chunk into rows of the shared frame (``GRADED`` or ``COMPARED``) and faults.
@@ -56,17 +60,17 @@ class Checker:
         frame = self._read_ids(frame, chunk, prefix)
         usable = [pl.col(name).is_not_null() for name in self._texts if name in _MAY_BE_EMPTY]
         usable += [pl.col(name).str.len_bytes() > 0 for name in self._texts if name not in _MAY_BE_EMPTY]
-        usable += [pl.col("row_id").is_not_null(), pl.col("levels").is_not_null(), pl.col("verdict").is_not_null()]
+        usable += [pl.col("row_id").is_not_null(), pl.col("verdict").is_not_null()]
+        has_rubric = pl.col("criteria").is_not_null() & pl.col("levels").is_not_null()
+        usable.append(has_rubric if self._written_levels is None else has_rubric | self._find_rubricless(frame, chunk))
         good = good & frame.select(pl.all_horizontal(usable).fill_null(False)).to_series()
         faults = [(index, self.explain(chunk.get_raw(index))) for index in (~good).arg_true().to_list()]
         return self._finish(frame.filter(good)), faults
 
     def explain(self, raw: dict[str, Any]) -> str:
         """Say what is wrong with a row, by the user's names of its columns."""
-        found: list[str | None] = []
-        for name in (*self._texts, *self._optional):
-            found.append(self._explain_text(raw, name))
-        found.append(self._explain_levels(raw))
+        found: list[str | None] = [self._explain_text(raw, name) for name in (*self._texts, *self._optional)]
+        found.append(None if self._lacks_rubric(raw) else self._explain_levels(raw))
         found.append(self._explain_score(raw) if self._graded else self._explain_choice(raw))
         own = self._layout.id
         if own is not None and not _can_be_an_id(raw.get(own)):
@@ -92,6 +96,8 @@ class Checker:
     def _read_levels(self, chunk: Chunk) -> pl.Expr | pl.Series:
         """Read the levels, null where they cannot be used."""
         columns = self._layout.levels
+        if columns is None:
+            return pl.lit(None, dtype=pl.List(pl.String)).alias("levels")
         if isinstance(columns, Constant):
             return pl.lit(pl.Series([list(columns.value)], dtype=pl.List(pl.String))).first().alias("levels")
         if isinstance(columns, tuple):
@@ -108,13 +114,36 @@ class Checker:
         )
         return lists.with_columns(stripped).select(pl.when(whole & enough).then("levels").alias("levels")).to_series()
 
+    def _find_rubricless(self, frame: pl.DataFrame, chunk: Chunk) -> pl.Series:
+        """Find the rows in which every part of the rubric is missing or blank."""
+        columns, lacking = self._layout.levels, frame["criteria"].is_null()
+        if isinstance(columns, Constant):
+            return pl.repeat(False, frame.height, eager=True)
+        if isinstance(columns, str):
+            lists, others = chunk.get_lists(columns)
+            return lacking & (lists.list.len().fill_null(0) == 0) & _mark(others, frame.height)
+        for name in columns or ():
+            texts, others = chunk.get_texts(name)
+            lacking = lacking & (texts.str.strip_chars().fill_null("") == "") & _mark(others, frame.height)
+        return lacking
+
+    def _lacks_rubric(self, raw: dict[str, Any]) -> bool:
+        """Tell the same of one row."""
+        criteria, levels = self._layout.criteria, self._layout.levels
+        if self._written_levels is None or isinstance(criteria, Constant) or isinstance(levels, Constant):
+            return False
+        if isinstance(levels, str):
+            return _is_blank(raw.get(str(criteria))) and raw.get(levels) in (None, [])
+        return all(_is_blank(raw.get(name)) for name in ([criteria, *levels] if levels and criteria else []))
+
     def _read_verdict(self, frame: pl.DataFrame, chunk: Chunk) -> pl.DataFrame:
         if isinstance(self._layout, FeedbackColumns):
             texts = chunk.get_numerals(self._layout.score).str.strip_chars()
             plain = texts.str.contains(r"^(0|[1-9][0-9]{0,3})$").fill_null(False)
             score = texts.set(~plain, None).cast(pl.Int64).alias("verdict")
             step = pl.col("verdict") - self._layout.lowest
-            on_scale = (step >= 0) & (step < pl.col("levels").list.len())
+            levels = pl.coalesce(pl.col("levels").list.len(), pl.lit(self._written_levels))
+            on_scale = (step >= 0) & (step < levels)
             return frame.with_columns(score).with_columns(pl.when(on_scale).then("verdict").alias("verdict"))
         texts = chunk.get_texts(self._layout.preference)[0].str.strip_chars()
         return frame.with_columns(texts.set(~texts.is_in(_CHOICES).fill_null(False), None).alias("verdict"))
@@ -139,14 +168,17 @@ class Checker:
 
     def _explain_text(self, raw: dict[str, Any], name: str) -> str | None:
         column = self._column(name)
+        required = name in self._texts or (name == "criteria" and not self._lacks_rubric(raw))
         if isinstance(column, Constant):
             return None if str(column.value).strip() else f"{name} is blank"
         if column is None:
-            return f"{name} is missing: there is no column for it" if name in self._texts else None
-        return explain_text(column, raw.get(column), required=name in self._texts, blank=name in _MAY_BE_EMPTY)
+            return f"{name} is missing: there is no column for it" if required else None
+        return explain_text(column, raw.get(column), required=required, blank=name in _MAY_BE_EMPTY)
 
     def _explain_levels(self, raw: dict[str, Any]) -> str | None:
         columns = self._layout.levels
+        if columns is None:
+            return None
         if isinstance(columns, Constant):
             return self._explain_count("the rubric", len(columns.value))
         if isinstance(columns, tuple):
@@ -172,8 +204,10 @@ class Checker:
             return f"{name} is missing"
         columns = self._layout.levels
         levels = columns.value if isinstance(columns, Constant) else columns
-        listed = levels if isinstance(levels, tuple) else raw.get(levels)
+        listed = levels if isinstance(levels, tuple) else raw.get(levels or "")
         count = len(listed) if isinstance(listed, list | tuple) else self._levels or 2
+        if self._written_levels is not None and self._lacks_rubric(raw):
+            count = self._written_levels
         scale = Scale(self._layout.lowest, self._layout.lowest + count - 1)
         text = str(value) if type(value) is int else value
         if isinstance(text, str) and text.strip() in {str(score) for score in scale.scores}:
@@ -199,6 +233,10 @@ def explain_text(name: str, value: Any, required: bool, blank: bool) -> str | No
     if has_surrogate(value):
         return f"{name}: holds a lone surrogate, which UTF-8 cannot"
     return f"{name} is blank" if required and not blank and not value.strip() else None
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _can_be_an_id(value: Any) -> bool:

@@ -49,6 +49,7 @@ class Loader:
         embedded: the rows of the embedded collection.
         levels: how many levels a rubric must have; None: any number from two.
         blank_feedback: whether a graded row may come without feedback, which the teacher then writes.
+        written_levels: how many levels the teacher's rubric has where a row has none; None: a row must have one.
         counts: by the source's name, filled while reading.
         size_bytes: of all files, filled before the first chunk.
         unused_withdrawals: ids of the file of withdrawn rows that were not met so far.
@@ -58,6 +59,7 @@ class Loader:
     embedded: Sequence[dict[str, Any]]
     levels: int | None
     blank_feedback: bool
+    written_levels: int | None = None
     counts: dict[str, SourceCounts] = field(default_factory=dict)
     unused_withdrawals: set[str] = field(default_factory=set)
     _files: dict[str, list[tuple[str, Path]]] = field(default_factory=dict)
@@ -86,7 +88,7 @@ class Loader:
             InputError: a file is missing, empty or broken as a whole.
         """
         for source in self.params.sources:
-            checker = Checker(source.layout, self.levels, self.blank_feedback)
+            checker = Checker(source.layout, self.levels, self.blank_feedback, self.written_levels)
             if isinstance(source, EmbeddedSource):
                 for chunk in gather_rows(self.embedded):
                     yield self._take(source, source.name, checker, chunk)

@@ -1,0 +1,101 @@
+"""A teacher whose endpoints are real HTTP servers on loopback that misbehave on purpose."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+from endpoint.conftest import Server
+
+from judgeforge.params.teacher import TeacherParams
+from judgeforge.prepare.teacher import PAIRWISE, Teacher, build_teacher
+
+TEMPLATES = {name: f"teacher-{name}-1" for name in ("pairwise", "direct", "rubric", "reference")}
+PARAMS = {
+    "kind": "endpoint",
+    "endpoints": [],
+    "templates": TEMPLATES,
+    "attempts": 3,
+    "seed": 1,
+    "temperature": 0.7,
+    "top_p": 1.0,
+    "max_new_tokens": 100,
+    "budget_tokens": None,
+    "max_dropped_share": 1.0,
+    "write_direct_feedback": True,
+    "write_rubrics": True,
+    "write_references": True,
+    "rubric_levels": 3,
+}
+
+
+@pytest.fixture
+def servers() -> Iterator[Callable[[], Server]]:
+    started: list[Server] = []
+
+    def start() -> Server:
+        started.append(Server())
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.close()
+
+
+def write_settings(folder: Path, *servers: Server, **overrides: Any) -> list[str]:
+    """Write a file of settings for each server; they hardly wait."""
+    names = []
+    for number, server in enumerate(servers):
+        settings = {"base_url": server.url, "model": "some-teacher", "api_key_env": None, "first_wait_s": 0.01}
+        settings |= {"max_wait_s": 2.0, "timeout_s": 0.7, "concurrency": 4} | overrides
+        path = folder / f"endpoint-{number}.yaml"
+        path.write_text(yaml.safe_dump(settings))
+        names.append(str(path))
+    return names
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Callable[..., Teacher]:
+    """Build a teacher on servers; other keywords are its parameters, ``settings`` those of the endpoints."""
+
+    def make(*servers: Server, settings: dict[str, Any] | None = None, **overrides: Any) -> Teacher:
+        names = write_settings(tmp_path, *servers, **(settings or {}))
+        params = TeacherParams.model_validate(PARAMS | {"endpoints": names} | overrides)
+        return build_teacher(params, cache=tmp_path / "answers.sqlite", batches=tmp_path / "batches")
+
+    return make
+
+
+def make_pairs(count: int) -> pl.DataFrame:
+    """Make pairs whose better response is A where the number is even."""
+    rows = [
+        {
+            "pair_id": f"pair-{n}",
+            "instruction": f"Say <{n}>.",
+            "reference": f"{n}!" if n % 3 else None,
+            "criteria": "Is it said?",
+            "levels": ["no", "hardly", "partly", "mostly", "yes"],
+            "response_a": f"a{n}",
+            "response_b": f"b{n}",
+            "feedback_a": None,
+            "feedback_b": None,
+            "score_a": 5.0 - n % 2 * 2,
+            "score_b": 4.0,
+            "choice": "AB"[n % 2],
+        }
+        for n in range(count)
+    ]
+    return pl.DataFrame(rows, schema=PAIRWISE)
+
+
+def find_number(body: dict[str, Any]) -> int:
+    """Find the number of the row that a request is about."""
+    return int(body["messages"][-1]["content"].split("Say <")[1].split(">")[0])
+
+
+def tell(body: dict[str, Any], *, right: bool = True) -> str:
+    """Write feedback with the right verdict on a pair, or the wrong one."""
+    number = find_number(body)
+    return f"Both speak, but {number} differs. [RESULT] {'AB'[(number + (not right)) % 2]}"

@@ -1,0 +1,128 @@
+"""What a teacher costs: said before, stopped by the budget, and paid once, whoever is killed."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+from endpoint.conftest import fail, say
+
+import judgeforge
+from judgeforge.errors import InputError
+from judgeforge.params.teacher import TeacherParams
+
+from .conftest import PARAMS, find_number, make_pairs, tell, write_settings
+
+PRICES = {"price_per_million_input": 1e6, "price_per_million_output": 2e6, "currency": "EUR"}
+
+
+def test_the_cost_is_said_before_the_first_request_and_counted_after(servers, build, monkeypatch):
+    server, said = servers(), []
+    server.script = lambda n, body: say(tell(body), usage=(50, 7))
+    monkeypatch.setattr("judgeforge.prepare.teacher.endpoint.say", lambda text: said.append((text, len(server.bodies))))
+    build(server, settings=PRICES).write_pairwise_feedback(make_pairs(2))
+    counts = build(server, settings=PRICES).write_pairwise_feedback(make_pairs(5)).counts
+    (_, before), (text, between) = said
+    assert (before, between) == (0, 2)
+    assert "5 questions, 2 of them answered already" in text and "at most 300 answer tokens" in text
+    prompts = sum(-(-len("\n".join(each["content"] for each in body["messages"])) // 4) for body in server.bodies[2:])
+    assert f"{prompts + 2 * 300:,}.00 EUR at most" in text
+    assert counts["run"]["price"] == 3 * (50 + 2 * 7) and counts["run"]["currency"] == "EUR"
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_the_budget_of_all_endpoints_is_used_up_and_never_exceeded(servers, build, concurrency):
+    first, second = servers(), servers()
+    first.script = second.script = lambda n, body: time.sleep(0.01) or say(tell(body), usage=(700, 50))
+    settings = {"concurrency": concurrency}
+    with pytest.raises(InputError, match=r"prepare\.teacher\.budget_tokens"):
+        # A third of that is estimated for a prompt; the first answer, awaited alone, tells better.
+        build(first, second, settings=settings, budget_tokens=20_000).write_pairwise_feedback(make_pairs(100))
+    bodies = first.bodies + second.bodies
+    assert len(bodies) == 26, "26 * 750 = 19,500 are spent, and the next might take 800"
+    with pytest.raises(InputError, match=r"19,500 are spent"):
+        build(first, settings=settings, budget_tokens=20_000).write_pairwise_feedback(make_pairs(100))
+    assert len(first.bodies + second.bodies) == 26
+    more = build(first, second, settings=settings, budget_tokens=100 * 750 + 70).write_pairwise_feedback(
+        make_pairs(100)
+    )
+    assert more.texts.height == 100 and len(first.bodies + second.bodies) == 100
+    assert max(Counter(map(find_number, first.bodies + second.bodies)).values()) == 1
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+import polars as pl
+import yaml
+from judgeforge.params.teacher import TeacherParams
+from judgeforge.prepare.teacher import build_teacher
+params = TeacherParams.model_validate(yaml.safe_load(Path("teacher.yaml").read_text()))
+teacher = build_teacher(params, cache=Path("answers.sqlite"), batches=Path("batches"))
+teacher.write_pairwise_feedback(pl.read_parquet("pairs.parquet")).texts.write_parquet("texts.parquet")
+"""
+
+
+def start(place: Path) -> subprocess.Popen[bytes]:
+    environment = os.environ | {"PYTHONPATH": str(Path(judgeforge.__file__).parents[1])}
+    return subprocess.Popen([sys.executable, "-c", SCRIPT], cwd=place, env=environment, stderr=subprocess.PIPE)
+
+
+def count_kept(place: Path) -> int:
+    try:
+        with sqlite3.connect(place / "answers.sqlite") as base:
+            return int(base.execute("SELECT count(*) FROM answers").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0
+
+
+@pytest.mark.parametrize("kills", [1, 4])
+def test_kill_nine_in_the_middle_costs_no_answer_twice(servers, tmp_path, kills):
+    pairs, step = make_pairs(120), 20
+    one, other = servers(), servers()
+    answered: Counter[int] = Counter()
+    given, limit, lock = [], [step], threading.Lock()
+
+    def answer(n, body):
+        """Answer as many as the limit allows; what is on its way at the kill is not answered."""
+        with lock:
+            if len(given) >= limit[0]:
+                return "hang"
+            given.append(find_number(body))
+            answered[find_number(body)] += 1
+        return say(tell(body))
+
+    one.script = other.script = answer
+    names = write_settings(tmp_path, one, other, timeout_s=60)
+    params = TeacherParams.model_validate(PARAMS | {"endpoints": names})
+    (tmp_path / "teacher.yaml").write_text(yaml.safe_dump(params.model_dump(mode="json")))
+    pairs.write_parquet(tmp_path / "pairs.parquet")
+    for _ in range(kills):
+        process = start(tmp_path)
+        while count_kept(tmp_path) < limit[0]:
+            assert process.poll() is None, process.stderr.read().decode()
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert not (tmp_path / "texts.parquet").exists() and count_kept(tmp_path) == limit[0]
+        limit[0] += step
+    limit[0] = 1000
+    process = start(tmp_path)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors.decode()
+    assert answered == Counter(range(120)), "each prompt was answered with 200 once"
+
+
+def test_a_prompt_that_was_too_long_to_run_costs_nothing(servers, build):
+    server = servers()
+    server.script = lambda n, body: fail(400, "prompt is too long") if find_number(body) else say(tell(body))
+    counts = build(server, settings=PRICES).write_pairwise_feedback(make_pairs(3)).counts
+    assert counts["dropped_for"] == {"prompt_too_long": 2} and counts["run"]["price"] == 10 + 2 * 5
+    build(server, budget_tokens=1000).write_pairwise_feedback(make_pairs(3))
