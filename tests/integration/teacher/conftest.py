@@ -7,10 +7,12 @@ from typing import Any
 import polars as pl
 import pytest
 import yaml
-from endpoint.conftest import Server
 
 from judgeforge.params.teacher import TeacherParams
-from judgeforge.prepare.teacher import PAIRWISE, Teacher, build_teacher
+from judgeforge.prepare.feedback import TaskName, Teacher
+from judgeforge.prepare.rows import GRADED
+from judgeforge.prepare.teacher import build_teacher
+from tests.integration.endpoint.conftest import Server
 
 TEMPLATES = {name: f"teacher-{name}-1" for name in ("pairwise", "direct", "rubric", "reference")}
 PARAMS = {
@@ -68,26 +70,37 @@ def build(tmp_path: Path) -> Callable[..., Teacher]:
     return make
 
 
+def teach(teacher: Teacher, name: TaskName, *frames: pl.DataFrame) -> tuple[list[Any], dict[str, Any]]:
+    """Have frames of rows written as the stage does, and return what was written with the counts of the task."""
+    teacher.ask({name: lambda: iter(frames)})
+    rows = pl.concat(frames)
+    write: dict[str, Callable[[pl.DataFrame], Any]] = {
+        "pairwise": lambda rows: teacher.write_pairwise(rows).to_list(),
+        "direct": lambda rows: teacher.write_direct(rows).to_list(),
+        "reference": lambda rows: teacher.write_references(rows).to_list(),
+        "rubric": lambda rows: teacher.write_rubrics(rows).rows(),
+    }
+    return write[name](rows), teacher.describe()["tasks"][name]
+
+
 def make_pairs(count: int) -> pl.DataFrame:
     """Make pairs whose better response is A where the number is even."""
     rows = [
         {
-            "pair_id": f"pair-{n}",
             "instruction": f"Say <{n}>.",
             "reference": f"{n}!" if n % 3 else None,
             "criteria": "Is it said?",
             "levels": ["no", "hardly", "partly", "mostly", "yes"],
+            "lowest": 1,
             "response_a": f"a{n}",
             "response_b": f"b{n}",
-            "feedback_a": None,
-            "feedback_b": None,
-            "score_a": 5.0 - n % 2 * 2,
-            "score_b": 4.0,
             "choice": "AB"[n % 2],
         }
         for n in range(count)
     ]
-    return pl.DataFrame(rows, schema=PAIRWISE)
+    kinds = {"response_a": pl.String(), "response_b": pl.String(), "choice": pl.String()}
+    names = ("instruction", "reference", "criteria", "levels", "lowest")
+    return pl.DataFrame(rows, schema={name: GRADED[name] for name in names} | kinds)
 
 
 def find_number(body: dict[str, Any]) -> int:

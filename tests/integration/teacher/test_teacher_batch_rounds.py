@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from judgeforge.engines.endpoint.answers import AnswerCache
 from judgeforge.engines.endpoint.settings import EndpointSettings
 from judgeforge.params.teacher import TeacherParams
-from judgeforge.prepare.teacher.batch import go_on, write_next
-from judgeforge.prepare.teacher.batches import ROWS_FILE, load_job, write_job
-from judgeforge.prepare.teacher.ledger import Ledger
+from judgeforge.prepare.teacher.batch import go_on
+from judgeforge.prepare.teacher.batches import load_job, write_job, write_rows
 from judgeforge.prepare.teacher.model import build_job
 
 from .conftest import PARAMS, make_pairs, tell
@@ -47,9 +46,8 @@ def test_rounds_end_with_every_row_done_and_nothing_paid_twice(rounds, seed):
         settings_ = EndpointSettings(base_url="http://127.0.0.1:1/v1", model="m", api_key_env=None)
         job = build_job(params, settings_, "pairwise")
         write_job(job, None, folder)
-        make_pairs(ROWS).write_parquet(folder / ROWS_FILE)
-        with AnswerCache(cache) as opened:
-            write_next(Ledger(job, make_pairs(ROWS)), opened, folder, None)
+        write_rows(job, lambda: make_pairs(ROWS).iter_slices(3), folder)
+        go_on(folder, [], cache)
         everything_right = [["right"] * ROWS] * (ATTEMPTS + 1)
         state, old = {}, []
         for kinds in [*rounds, *everything_right]:

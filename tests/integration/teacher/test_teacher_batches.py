@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from endpoint.conftest import Server
 
 import judgeforge
 from judgeforge.errors import InputError
 from judgeforge.prepare.teacher import batches
+from tests.integration.endpoint.conftest import Server
 
-from .conftest import find_number, make_pairs, tell
+from .conftest import find_number, make_pairs, teach, tell
 
 
 @pytest.fixture
@@ -55,14 +55,16 @@ def take_in(place: Path, folder: Path, *results: Path) -> subprocess.CompletedPr
 def test_files_go_out_and_come_back_until_every_row_is_done(batch, tmp_path):
     pairs = make_pairs(12)
     with pytest.raises(InputError, match=r"12 of 12 rows wait for answers.*requests-001\.jsonl.*judgeforge teacher"):
-        batch().write_pairwise_feedback(pairs)
+        teach(batch(), "pairwise", pairs)
     (folder,) = (tmp_path / "batches").iterdir()
     first = load(folder / "requests-001.jsonl")
-    assert [each["custom_id"] for each in first] == [f"pair-{n}/1/001" for n in range(12)]
+    places = [each["custom_id"].rsplit("/", 2) for each in first]
+    assert [(attempt, file) for _, attempt, file in places] == [("1", "001")] * 12
+    assert len({question for question, _, _ in places}) == 12
     assert {(each["method"], each["url"]) for each in first} == {("POST", "/v1/chat/completions")}
     assert first[3]["body"]["model"] == "some-teacher" and find_number(first[3]["body"]) == 3
     with pytest.raises(InputError, match=r"requests-001\.jsonl"):
-        batch().write_pairwise_feedback(pairs)
+        teach(batch(), "pairwise", pairs)
     assert len(list(folder.glob("requests-*"))) == 1, "what is on its way is not asked again"
 
     good = [answer(each, tell(each["body"])) for each in first[:6]]
@@ -87,40 +89,39 @@ def test_files_go_out_and_come_back_until_every_row_is_done(batch, tmp_path):
     assert counts["answers"] == {"agreed": 6, "disagreed": 1, "prompt_too_long": 1, "unparsable": 1}
     assert (counts["rows"], counts["written"], counts["dropped"]) == (12, 6, 1)
     second = load(folder / "requests-002.jsonl")
-    wanted = ["pair-6/2", "pair-7/2", "pair-8/1", "pair-10/1", "pair-11/1"]
-    assert [each["custom_id"] for each in second] == [f"{place}/002" for place in wanted]
+    wanted = [(6, "2/002"), (7, "2/002"), (8, "1/002"), (10, "1/002"), (11, "1/002")]
+    assert [(find_number(each["body"]), each["custom_id"].split("/", 1)[1]) for each in second] == wanted
     again = take_in(tmp_path, folder, output)
     assert again.returncode == 0 and '"unknown": 10' in again.stderr, "its file is closed"
 
     last = write(tmp_path / "last.jsonl", [answer(each, tell(each["body"])) for each in second])
     assert "All rows are done" in take_in(tmp_path, folder, last).stderr
-    written = batch().write_pairwise_feedback(pairs)
-    assert written.texts["pair_id"].to_list() == [f"pair-{n}" for n in range(12) if n != 9]
-    assert written.dropped.rows() == [("pair-9", "prompt_too_long")]
-    assert written.counts["kind"] == "batch" and written.counts["run"]["asked"] == 0
+    texts, counts = teach(batch(), "pairwise", pairs)
+    assert [n for n, text in enumerate(texts) if text is None] == [9]
+    assert counts["dropped_for"] == {"prompt_too_long": 1}
 
 
 def test_the_budget_counts_what_is_on_its_way(batch, tmp_path):
     pairs = make_pairs(20)
     with pytest.raises(InputError, match="the budget has no room for"):
-        batch(budget_tokens=2_000).write_pairwise_feedback(pairs)
+        teach(batch(budget_tokens=2_000), "pairwise", pairs)
     (folder,) = (tmp_path / "batches").iterdir()
     first = load(folder / "requests-001.jsonl")
     prompts = [-(-len("\n".join(each["content"] for each in one["body"]["messages"])) // 4) for one in first]
     assert sum(prompts) + 100 * len(first) <= 2_000 < sum(prompts) + 100 * len(first) + max(prompts) + 100
     with pytest.raises(InputError):
-        batch(budget_tokens=2_000).write_pairwise_feedback(pairs)
+        teach(batch(budget_tokens=2_000), "pairwise", pairs)
     assert not (folder / "requests-002.jsonl").exists()
 
 
 def test_files_are_no_longer_than_the_service_takes_and_another_template_is_another_job(batch, tmp_path, monkeypatch):
     monkeypatch.setattr(batches, "_MAX_REQUESTS", 5)
     with pytest.raises(InputError, match="12 of 12"):
-        batch().write_pairwise_feedback(make_pairs(12))
+        teach(batch(), "pairwise", make_pairs(12))
     (folder,) = (tmp_path / "batches").iterdir()
     assert [len(load(path)) for path in sorted(folder.glob("requests-*"))] == [5, 5, 2]
     with pytest.raises(InputError, match="12 of 12"):
-        batch(temperature=0.9).write_pairwise_feedback(make_pairs(12))
+        teach(batch(temperature=0.9), "pairwise", make_pairs(12))
     assert len(list((tmp_path / "batches").iterdir())) == 2
 
 

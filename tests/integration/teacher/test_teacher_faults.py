@@ -6,11 +6,11 @@ import time
 from collections import Counter
 
 import pytest
-from endpoint.conftest import fail, say
 
 from judgeforge.errors import EnvironmentFault, InputError
+from tests.integration.endpoint.conftest import fail, say
 
-from .conftest import find_number, make_pairs, tell
+from .conftest import find_number, make_pairs, teach, tell
 
 
 def test_each_fault_costs_what_it_must_and_nothing_more(servers, build):
@@ -37,19 +37,17 @@ def test_each_fault_costs_what_it_must_and_nothing_more(servers, build):
 
     server = servers()
     server.script = answer
-    written = build(server).write_pairwise_feedback(make_pairs(20))
-    texts = dict(written.texts.iter_rows())
-    assert list(texts) == [f"pair-{n}" for n in [*range(9), *range(15, 20)]], "in the order of the rows"
-    assert texts["pair-7"] == "Both speak, but 7 differs.", "the closing marker is no part of it"
-    assert dict(written.dropped.iter_rows()) == {
-        "pair-9": "disagreed",
-        "pair-10": "prompt_too_long",
-        "pair-11": "refused",
-        "pair-12": "unparsable",
-        "pair-13": "unparsable",
-        "pair-14": "no_answer",
+    pairs = make_pairs(20)
+    texts, counts = teach(build(server), "pairwise", pairs[:9], pairs[9:9], pairs[9:])
+    assert [n for n, text in enumerate(texts) if text] == [*range(9), *range(15, 20)]
+    assert texts[7] == "Both speak, but 7 differs.", "the closing marker is no part of it"
+    assert counts["dropped_for"] == {
+        "disagreed": 1,
+        "no_answer": 1,
+        "prompt_too_long": 1,
+        "refused": 1,
+        "unparsable": 2,
     }
-    counts = written.counts
     assert (counts["rows"], counts["written"], counts["dropped"]) == (20, 14, 6)
     assert counts["answers"] == {
         "agreed": 14,
@@ -58,7 +56,6 @@ def test_each_fault_costs_what_it_must_and_nothing_more(servers, build):
         "refused": 3,
         "unparsable": 2 + 3 + 3,
     }
-    assert counts["run"]["asked"] == sum(counts["answers"].values()) and counts["run"]["cached"] == 0
     asked = Counter(map(find_number, server.bodies))
     more = {7: 3, 8: 3, 9: 3, 11: 3, 12: 3, 13: 3, 14: 6}
     assert {number for number, count in asked.items() if count == 1} == {0, 10, *range(15, 20)}
@@ -68,25 +65,23 @@ def test_each_fault_costs_what_it_must_and_nothing_more(servers, build):
 def test_a_second_run_asks_nothing_but_what_had_no_answer(servers, build):
     server = servers()
     server.script = lambda n, body: fail(500) if find_number(body) == 3 else say(tell(body, right=n > 0))
-    first = build(server).write_pairwise_feedback(make_pairs(6))
+    first, _ = teach(build(server), "pairwise", make_pairs(6))
     server.bodies.clear()
     server.script = lambda n, body: say(tell(body))
-    again = build(server).write_pairwise_feedback(make_pairs(6))
+    again, counts = teach(build(server), "pairwise", make_pairs(6))
     assert [find_number(body) for body in server.bodies] == [3]
-    assert again.counts["run"]["cached"] == 10 and again.counts["run"]["asked"] == 1
-    assert again.texts.filter(again.texts["pair_id"] != "pair-3").equals(first.texts)
-    assert build(server, seed=2).write_pairwise_feedback(make_pairs(2)).counts["run"]["asked"] == 2
+    assert counts["answers"] == {"agreed": 6, "disagreed": 5}
+    assert again[:3] + again[4:] == first[:3] + first[4:] and (first[3], again[3][:4]) == (None, "Both")
+    teach(build(server, seed=2), "pairwise", make_pairs(2))
+    assert len(server.bodies) == 1 + 2
 
 
 def test_equal_rows_are_answered_once(servers, build):
     server = servers()
     server.script = lambda n, body: time.sleep(0.05) or say(tell(body))
-    pairs = make_pairs(1)
-    twins = pairs.vstack(pairs.with_columns(pair_id=pairs["pair_id"] + "-twin"))
-    assert build(server).write_pairwise_feedback(twins).texts.height == 2
+    texts, counts = teach(build(server), "pairwise", *[make_pairs(1)] * 3)
+    assert texts == ["Both speak, but 0 differs."] * 3 and counts["written"] == 3
     assert len(server.bodies) == 1
-    with pytest.raises(InputError, match="repeat a pair_id"):
-        build(server).write_pairwise_feedback(pairs.vstack(pairs))
 
 
 def test_one_of_two_servers_dies_and_the_run_goes_on(servers, build):
@@ -100,8 +95,8 @@ def test_one_of_two_servers_dies_and_the_run_goes_on(servers, build):
 
     dying.script = answer
     living.script = lambda n, body: time.sleep(0.01) or say(tell(body))
-    written = build(dying, living).write_pairwise_feedback(make_pairs(60))
-    assert written.texts.height == 60 and written.counts["answers"] == {"agreed": 60}
+    texts, counts = teach(build(dying, living), "pairwise", make_pairs(60))
+    assert all(texts) and counts["answers"] == {"agreed": 60}
     assert len(dying.bodies) >= 7 and len(living.bodies) >= 60 - 6 - 4
 
 
@@ -109,8 +104,8 @@ def test_a_server_that_comes_back_is_taken_in_again(servers, build):
     broken, living = servers(), servers()
     broken.script = lambda n, body: fail(503) if len(broken.bodies) <= 4 else say(tell(body))
     living.script = lambda n, body: time.sleep(0.02) or say(tell(body))
-    written = build(broken, living, settings={"concurrency": 2}).write_pairwise_feedback(make_pairs(80))
-    assert written.counts["answers"] == {"agreed": 80}
+    _, counts = teach(build(broken, living, settings={"concurrency": 2}), "pairwise", make_pairs(80))
+    assert counts["answers"] == {"agreed": 80}
     assert len(broken.bodies) > 10, "it answered again"
 
 
@@ -118,7 +113,7 @@ def test_requests_go_where_the_fewest_are_on_their_way(servers, build):
     slow, fast = servers(), servers()
     slow.script = lambda n, body: time.sleep(0.3) or say(tell(body))
     fast.script = lambda n, body: time.sleep(0.01) or say(tell(body))
-    build(slow, fast).write_pairwise_feedback(make_pairs(60))
+    teach(build(slow, fast), "pairwise", make_pairs(60))
     assert 4 <= len(slow.bodies) < len(fast.bodies) and len(slow.bodies) + len(fast.bodies) == 60
     assert slow.most_at_once <= 4 and fast.most_at_once <= 4
 
@@ -127,10 +122,10 @@ def test_when_no_server_lives_the_run_ends_and_says_why_for_each(servers, build)
     first, second = servers(), servers()
     first.script = second.script = lambda n, body: fail(503) if find_number(body) > 2 else say(tell(body))
     with pytest.raises(EnvironmentFault, match=r"None of 2 endpoints .*503: no; .*503: no"):
-        build(first, second, settings={"max_attempts": 3}).write_pairwise_feedback(make_pairs(40))
+        teach(build(first, second, settings={"max_attempts": 3}), "pairwise", make_pairs(40))
     asked = len(first.bodies) + len(second.bodies)
     first.script = second.script = lambda n, body: say(tell(body))
-    build(first, second).write_pairwise_feedback(make_pairs(40))
+    teach(build(first, second), "pairwise", make_pairs(40))
     assert len(first.bodies) + len(second.bodies) == asked + 37, "the three that came were kept"
 
 
@@ -138,10 +133,10 @@ def test_a_wait_that_is_too_long_leaves_an_endpoint_out_and_ends_the_run_of_the_
     busy, living = servers(), servers()
     busy.script = lambda n, body: fail(429, Retry_After="3600")
     living.script = lambda n, body: say(tell(body))
-    assert build(busy, living).write_pairwise_feedback(make_pairs(20)).texts.height == 20
+    assert all(teach(build(busy, living), "pairwise", make_pairs(20))[0])
     assert len(busy.bodies) <= 4
     with pytest.raises(EnvironmentFault, match="429"):
-        build(busy).write_pairwise_feedback(make_pairs(30))
+        teach(build(busy), "pairwise", make_pairs(30))
 
 
 def test_answers_on_their_way_are_kept_when_the_run_ends(servers, build, tmp_path):
@@ -157,7 +152,7 @@ def test_answers_on_their_way_are_kept_when_the_run_ends(servers, build, tmp_pat
 
     server.script = answer
     with pytest.raises(InputError, match="denies access"):
-        build(server, settings={"timeout_s": 20}).write_pairwise_feedback(make_pairs(4))
+        teach(build(server, settings={"timeout_s": 20}), "pairwise", make_pairs(4))
     with sqlite3.connect(tmp_path / "answers.sqlite") as base:
         assert base.execute("SELECT count(*) FROM answers").fetchone() == (3,)
 
@@ -166,6 +161,6 @@ def test_a_refused_request_ends_the_run_unless_others_were_answered(servers, bui
     server = servers()
     server.script = lambda n, body: fail(400, "odd") if find_number(body) in (0, 5) else say(tell(body))
     with pytest.raises(InputError, match="odd"):
-        build(server, settings={"concurrency": 1}).write_pairwise_feedback(make_pairs(8))
-    written = build(server, settings={"concurrency": 1}).write_pairwise_feedback(make_pairs(8)[1:])
-    assert dict(written.dropped.iter_rows()) == {"pair-5": "refused"}
+        teach(build(server, settings={"concurrency": 1}), "pairwise", make_pairs(8))
+    _, counts = teach(build(server, settings={"concurrency": 1}), "pairwise", make_pairs(8)[1:])
+    assert counts["dropped_for"] == {"refused": 1}

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from endpoint.conftest import fail, say
 
 import judgeforge
 from judgeforge.errors import InputError
 from judgeforge.params.teacher import TeacherParams
+from tests.integration.endpoint.conftest import fail, say
 
-from .conftest import PARAMS, find_number, make_pairs, tell, write_settings
+from .conftest import PARAMS, find_number, make_pairs, teach, tell, write_settings
 
 PRICES = {"price_per_million_input": 1e6, "price_per_million_output": 2e6, "currency": "EUR"}
 
@@ -27,14 +27,17 @@ def test_the_cost_is_said_before_the_first_request_and_counted_after(servers, bu
     server, said = servers(), []
     server.script = lambda n, body: say(tell(body), usage=(50, 7))
     monkeypatch.setattr("judgeforge.prepare.teacher.endpoint.say", lambda text: said.append((text, len(server.bodies))))
-    build(server, settings=PRICES).write_pairwise_feedback(make_pairs(2))
-    counts = build(server, settings=PRICES).write_pairwise_feedback(make_pairs(5)).counts
-    (_, before), (text, between) = said
-    assert (before, between) == (0, 2)
-    assert "5 questions, 2 of them answered already" in text and "at most 300 answer tokens" in text
+    teach(build(server, settings=PRICES), "pairwise", make_pairs(2))
+    teach(build(server, settings=PRICES), "pairwise", make_pairs(3), make_pairs(5)[3:])
+    (_, before), (_, after), (text, between), (last, _) = said
+    assert (before, after, between) == (0, 2, 2)
+    assert "5 questions, 2 of them answered already" in text and "300 answer tokens" in text
     prompts = sum(-(-len("\n".join(each["content"] for each in body["messages"])) // 4) for body in server.bodies[2:])
-    assert f"{prompts + 2 * 300:,}.00 EUR at most" in text
-    assert counts["run"]["price"] == 3 * (50 + 2 * 7) and counts["run"]["currency"] == "EUR"
+    assert f"{prompts + 2 * 300:,}.00 EUR; answers that are drawn again come on top" in text
+    assert last == f"3 answers came: 150 prompt tokens and 21 answer tokens, {3 * (50 + 2 * 7):,}.00 EUR."
+    said.clear()
+    teach(build(server, settings=PRICES), "pairwise", make_pairs(5))
+    assert not said and len(server.bodies) == 5
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
@@ -44,16 +47,14 @@ def test_the_budget_of_all_endpoints_is_used_up_and_never_exceeded(servers, buil
     settings = {"concurrency": concurrency}
     with pytest.raises(InputError, match=r"prepare\.teacher\.budget_tokens"):
         # A third of that is estimated for a prompt; the first answer, awaited alone, tells better.
-        build(first, second, settings=settings, budget_tokens=20_000).write_pairwise_feedback(make_pairs(100))
+        teach(build(first, second, settings=settings, budget_tokens=20_000), "pairwise", make_pairs(100))
     bodies = first.bodies + second.bodies
     assert len(bodies) == 26, "26 * 750 = 19,500 are spent, and the next might take 800"
     with pytest.raises(InputError, match=r"19,500 are spent"):
-        build(first, settings=settings, budget_tokens=20_000).write_pairwise_feedback(make_pairs(100))
+        teach(build(first, settings=settings, budget_tokens=20_000), "pairwise", make_pairs(100))
     assert len(first.bodies + second.bodies) == 26
-    more = build(first, second, settings=settings, budget_tokens=100 * 750 + 70).write_pairwise_feedback(
-        make_pairs(100)
-    )
-    assert more.texts.height == 100 and len(first.bodies + second.bodies) == 100
+    enough = build(first, second, settings=settings, budget_tokens=100 * 750 + 70)
+    assert all(teach(enough, "pairwise", make_pairs(100))[0]) and len(first.bodies + second.bodies) == 100
     assert max(Counter(map(find_number, first.bodies + second.bodies)).values()) == 1
 
 
@@ -66,7 +67,9 @@ from judgeforge.params.teacher import TeacherParams
 from judgeforge.prepare.teacher import build_teacher
 params = TeacherParams.model_validate(yaml.safe_load(Path("teacher.yaml").read_text()))
 teacher = build_teacher(params, cache=Path("answers.sqlite"), batches=Path("batches"))
-teacher.write_pairwise_feedback(pl.read_parquet("pairs.parquet")).texts.write_parquet("texts.parquet")
+pairs = pl.read_parquet("pairs.parquet")
+teacher.ask({"pairwise": lambda: iter([pairs])})
+teacher.write_pairwise(pairs).to_frame().write_parquet("texts.parquet")
 """
 
 
@@ -120,9 +123,14 @@ def test_kill_nine_in_the_middle_costs_no_answer_twice(servers, tmp_path, kills)
     assert answered == Counter(range(120)), "each prompt was answered with 200 once"
 
 
-def test_a_prompt_that_was_too_long_to_run_costs_nothing(servers, build):
+def test_a_prompt_that_was_too_long_to_run_costs_nothing(servers, build, tmp_path):
     server = servers()
     server.script = lambda n, body: fail(400, "prompt is too long") if find_number(body) else say(tell(body))
-    counts = build(server, settings=PRICES).write_pairwise_feedback(make_pairs(3)).counts
-    assert counts["dropped_for"] == {"prompt_too_long": 2} and counts["run"]["price"] == 10 + 2 * 5
-    build(server, budget_tokens=1000).write_pairwise_feedback(make_pairs(3))
+    teacher = build(server, settings=PRICES)
+    _, counts = teach(teacher, "pairwise", make_pairs(3))
+    assert counts["dropped_for"] == {"prompt_too_long": 2}
+    with sqlite3.connect(tmp_path / "answers.sqlite") as base:
+        assert base.execute("SELECT prompt_tokens, output_tokens FROM spending").fetchall() == [(10, 5)]
+    # A context can be made longer: they are asked again, for nothing.
+    server.script = lambda n, body: say(tell(body))
+    assert all(teach(build(server, budget_tokens=1000), "pairwise", make_pairs(3))[0])

@@ -145,6 +145,7 @@ def go_on(folder: Path, results: Sequence[Path], cache_path: Path) -> dict[str, 
         asked = Round({name: job}, {name: find_rows(folder)}, max_dropped_share=1.0)
         asked.scan(cache)
         state = write_next(asked, name, cache, folder, budget_tokens)
+    asked.tallies[name].answers.update(asked.unfinished)
     rows = asked.tallies[name].as_values()
     say(json.dumps({"taken_in": taken, **rows}))
     say(f"Next: {state.advise(folder)}." if asked.waiting else "All rows are done: run the stage again.")

@@ -1,6 +1,7 @@
 """One round of asking: what is lacking, looked up in the cache first, so that its price is known before it is asked."""
 
 from array import array
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -25,6 +26,7 @@ class Round:
         lacking: rows of each task.
         max_dropped_share: of a task's rows.
         tallies: of the tasks, filled while rows are done.
+        unfinished: answers that were there of rows that are not done, by what they were worth.
         found: answers that were there.
         prompt_factor: the largest between a prompt's tokens and their estimate, of these; None: there was none.
     """
@@ -33,9 +35,10 @@ class Round:
     lacking: Mapping[TaskName, Frames]
     max_dropped_share: float
     tallies: dict[TaskName, Tally] = field(default_factory=dict)
+    unfinished: Counter[str] = field(default_factory=Counter)
     found: int = 0
     prompt_factor: float | None = None
-    _waiting: dict[TaskName, list[array[int]]] = field(default_factory=dict)
+    _waiting: "dict[TaskName, list[array[int]]]" = field(default_factory=dict)
     _prompts: int = 0
     _questions: set[int] = field(default_factory=set)
 
@@ -66,6 +69,7 @@ class Round:
                         tally.add(case)
                     else:
                         places[-1].append(index)
+                        self.unfinished.update(case.results)
                         self._count(request)
         for name in self.tallies:
             self.require_enough(name)

@@ -12,7 +12,7 @@ from judgeforge.params.teacher import TeacherParams
 from judgeforge.prepare.teacher.tasks import FeedbackTask, ReferenceTask, RubricTask
 from judgeforge.prepare.teacher.templates import load_teacher_template
 
-PAIR = {"levels": ["no", "half", "yes"], "choice": "A"}
+PAIR = {"levels": ["no", "half", "yes"], "lowest": 1, "choice": "A"}
 PAIRWISE = FeedbackTask(load_teacher_template("teacher-pairwise-1", "pairwise"))
 DIRECT = FeedbackTask(load_teacher_template("teacher-direct-1", "direct"))
 RUBRIC = RubricTask(load_teacher_template("teacher-rubric-1", "rubric"), 2)
@@ -56,8 +56,16 @@ def test_pairwise_answers(text, whole, result):
     ],
 )
 def test_direct_answers_on_a_scale_of_ten(text, result):
-    row = {"levels": [f"{n}" for n in range(10)], "score": 10}
+    row = {"levels": [f"{n}" for n in range(10)], "lowest": 1, "score": 10}
     assert DIRECT.check(row, text, whole=True).result == result
+
+
+def test_a_scale_may_begin_at_nought():
+    row = {"levels": ["fail", "pass"], "lowest": 0, "score": 0, "instruction": "i", "criteria": "c", "reference": None}
+    results = [DIRECT.check(row, f"So. [RESULT] {score}", whole=True).result for score in range(3)]
+    assert results == ["agreed", "disagreed", "unparsable"]
+    text = DIRECT.render(row | {"response": "r"})[1]["content"]
+    assert "from 0 to 1" in text and "Score 0: fail\nScore 1: pass" in text
 
 
 @settings(deadline=None)
@@ -81,6 +89,11 @@ def test_a_rubric_is_kept_if_it_is_whole(rubric, around):
     criteria, levels = rubric["criteria"].strip(), [level.strip() for level in rubric["levels"]]
     good = bool(criteria) and len(levels) == 2 and all(levels) and len(set(levels)) == 2
     assert outcome.values == ({"criteria": criteria, "levels": levels} if good else {})
+
+
+def test_half_a_character_in_json_is_no_text():
+    assert REFERENCE.check({}, '{"reference": "\\ud83d"}', whole=True).result == "unparsable"
+    assert REFERENCE.check({}, '{"reference": "\\ud83d\\ude00"}', whole=True).values == {"reference": "\U0001f600"}
 
 
 def test_braces_in_a_row_stay_as_they_are_and_the_known_verdict_is_not_shown():
