@@ -36,7 +36,7 @@ LINEAGE_SCHEMA = pl.Schema({"row_id": _TEXT, "set": _TEXT, "example_id": _TEXT})
 _PAGE_BYTES = 4 * 2**20
 """Repeated texts are found within a page, of which zstd's second level looks back 1 MB."""
 _ZSTD_LEVEL = 2
-"""In half of the third level's time, for a third more of disk: the writing is what the stage spends most on."""
+"""A tenth faster than the third level, for a twentieth more of disk: writing is what the stage spends most on."""
 
 _REMEDY = "write the sets again with 'dvc repro --force --single-item prepare'."
 

@@ -11,6 +11,7 @@ import polars as pl
 from judgeforge.grading.columns import render_prompts, render_verdicts
 from judgeforge.grading.records import Format
 from judgeforge.grading.templates import JudgeTemplate
+from judgeforge.prepare.contract.items import TokenBudget
 from judgeforge.prepare.feedback import Teacher
 from judgeforge.prepare.plan import DIRECT_SETS, PAIRWISE_SETS, SETS, Plan
 from judgeforge.prepare.store import RowStore
@@ -28,15 +29,24 @@ class Writer:
         template: that all rows are rendered by.
         teacher: who writes missing feedback.
         rows_per_file: most rows of a file.
+        budget: how long an example may be; None: as long as it is.
         untaught: by set, the numbers of the examples for which the teacher had no feedback, filled while writing.
+        too_long: likewise of those that do not fit into the budget.
     """
 
     folder: Path
     template: JudgeTemplate
     teacher: Teacher
     rows_per_file: int
+    budget: TokenBudget | None = None
     untaught: dict[str, list[int]] = field(default_factory=lambda: {name: [] for name in SETS})
+    too_long: dict[str, list[int]] = field(default_factory=lambda: {name: [] for name in SETS})
     _files: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def dropped(self) -> dict[str, list[int]]:
+        """Numbers of the planned examples that were not written, by set."""
+        return {name: self.untaught[name] + self.too_long[name] for name in SETS}
 
     def write(self, plan: Plan, graded: RowStore, compared: RowStore, buckets: int) -> None:
         """Write the conversations and the instructions behind them."""
@@ -81,7 +91,12 @@ class Writer:
         if missing.any():
             self.untaught[name] += items.filter(missing)["example"].to_list()
             items = items.filter(~missing)
-        return items.with_columns(pl.format(f"{name}-{{}}", "example").alias("example_id"))
+        items = items.with_columns(pl.format(f"{name}-{{}}", "example").alias("example_id"))
+        if self.budget is not None:
+            fitting = self.budget.fit(name, _get_format(name), items)
+            self.too_long[name] += items.join(fitting, on="example", how="anti")["example"].to_list()
+            return fitting
+        return items
 
     def _fill_direct(self, part: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
         taken = rows.select(*_ITEM, "response", "feedback", pl.col("score").alias("closing"))
@@ -109,7 +124,7 @@ class Writer:
         return items
 
     def _write_examples(self, name: str, items: pl.DataFrame, number: int) -> None:
-        kind: Format = "pairwise" if name in PAIRWISE_SETS else "direct"
+        kind = _get_format(name)
         texts = items.select(
             *("example_id", "prompt_id"),
             pl.lit(kind).alias("format"),
@@ -139,6 +154,10 @@ class Writer:
             .sort("prompt_id")
         )
         write_table(texts, self.folder / INSTRUCTIONS / name_file(number))
+
+
+def _get_format(name: str) -> Format:
+    return "pairwise" if name in PAIRWISE_SETS else "direct"
 
 
 def _join_messages(system: str, user: pl.Series, assistant: pl.Series) -> pl.Series:
