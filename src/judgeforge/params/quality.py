@@ -145,7 +145,7 @@ class QualityParams(Section):
     """Checks of the rows, in the order in which they run; a row that one sets aside is not seen by the next.
 
     Args:
-        processes: for telling languages; changes no result. None: one a core.
+        processes: at most, the stage's own counted; the others tell languages. Changes no result. None: one a core.
         markers: verdict markers in what a judge reads.
         overlap: rows that stand in benchmarks.
         duplicates: rows that agree in instruction, response, rubric, reference, score and feedback; the first is kept.

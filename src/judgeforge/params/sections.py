@@ -4,6 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
+from judgeforge.params.preparation import RecoveryParams, TokenBudgetParams
 from judgeforge.params.quality import QualityParams
 from judgeforge.params.section import Fraction, Positive, Section, Seed
 from judgeforge.params.sources import Source
@@ -11,6 +12,8 @@ from judgeforge.params.teacher import TeacherParams
 
 Judge = Literal["base", "form", "direct", "pairwise", "joint", "merged"]
 Reference = Literal["majority", "random", "longer"]
+RECOVERED = "recovered"
+"""In the place of a template's name."""
 TrainingFormat = Literal["direct", "pairwise", "joint", "form"]
 
 
@@ -91,7 +94,9 @@ class PrepareParams(Section):
         sources: where graded or compared responses come from; their kinds and columns: params/sources.py.
         withdrawn: a file of row ids, one a line, that must not be in the sets (deletion requests). None: none.
         seed: of sampling, A/B placement and the split.
-        template: a shipped judge template's name, or a file.
+        template: a shipped judge template's name, or a file; ``recovered``: from the sources' rendered prompts.
+        recovery: what a recovered template needs beside them. None with a named template.
+        token_budget: how long a training row may be.
         validation_fraction: share of the instructions kept for validation.
         max_pairs_per_instruction: the paper takes all (10 of 5 responses); fewer make a cheaper set. None: all.
         max_rows_per_format: cap on each training set, drawn by seed. None: no cap.
@@ -106,6 +111,8 @@ class PrepareParams(Section):
     withdrawn: str | None
     seed: Seed
     template: str
+    recovery: RecoveryParams | None
+    token_budget: TokenBudgetParams
     validation_fraction: Annotated[float, Field(ge=0, lt=1)]
     max_pairs_per_instruction: Positive | None
     max_rows_per_format: Positive | None
@@ -116,7 +123,9 @@ class PrepareParams(Section):
     teacher: TeacherParams
 
     @model_validator(mode="after")
-    def _names_differ(self) -> "PrepareParams":
+    def _fits_together(self) -> "PrepareParams":
+        if (self.template == RECOVERED) != (self.recovery is not None):
+            raise ValueError(f"template {RECOVERED!r} goes with a section 'recovery', and any other with recovery null")
         names = [source.name for source in self.sources]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"several sources are called {', '.join(twice)}: rows are named after them")

@@ -105,6 +105,7 @@ PREFERENCE_COLLECTION = PreferenceColumns(
 class _Source(Section):
     name: str = Field(pattern=r"^[\w.-]+$")
     weight: Annotated[float, Field(gt=0, le=100)]
+    licence: Annotated[Name | None, Field(exclude_if=lambda licence: licence is None)] = None
 
 
 class EmbeddedSource(_Source):
@@ -145,6 +146,7 @@ class FileSource(_WithColumns):
             the rest is the share of its instructions, drawn by seed, of which each is written once more. So 1 takes
             everything once, 0.25 a quarter of the instructions with all their rows, 2.5 everything twice and half
             of it a third time. Validation has each example once. A pair of two sources counts as the lesser one's.
+        licence: of the rows, for the data card; it may be left out.
     """
 
     kind: Literal["file"]
@@ -152,7 +154,7 @@ class FileSource(_WithColumns):
 
 
 class HubSource(_WithColumns):
-    """A data set on the Hugging Face hub. ``name``, ``columns`` and ``weight`` as in ``FileSource``.
+    """A data set on the Hugging Face hub. Other fields as in ``FileSource``.
 
     Args:
         repository: OWNER/NAME.

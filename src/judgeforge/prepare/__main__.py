@@ -2,13 +2,6 @@
 
 from pathlib import Path
 
-from rich.console import Console
-
-import judgeforge.prepare.memory  # noqa: F401 - before Polars
-from judgeforge.params import PrepareParams, load_section
-from judgeforge.prepare.run import Outputs, prepare
-from judgeforge.prepare.statistics import render_table
-from judgeforge.prepare.teacher import build_teacher
 from judgeforge.stage import run_stage
 
 _ANSWERS = Path(".judgeforge/answers.sqlite")
@@ -24,6 +17,15 @@ def main(
     --statistics data/statistics.json --quarantine data/quarantine.jsonl --page reports/data.html
     --card reports/data_card.md
     """
+    # Not above: processes for languages import this file, too, and need none of it.
+    from rich.console import Console  # noqa: PLC0415
+
+    import judgeforge.prepare.memory  # noqa: F401, PLC0415 - before Polars
+    from judgeforge.params import PrepareParams, load_section  # noqa: PLC0415
+    from judgeforge.prepare.run import Outputs, prepare  # noqa: PLC0415
+    from judgeforge.prepare.statistics import render_table  # noqa: PLC0415
+    from judgeforge.prepare.teacher import build_teacher  # noqa: PLC0415
+
     params = load_section("prepare", PrepareParams)
     files = {"statistics": statistics, "quarantine": quarantine, "page": page, "card": card}
     out = Outputs(train=train, form=form, benchmarks=benchmarks, **files)

@@ -7,11 +7,12 @@ from typing import TypeVar
 
 T = TypeVar("T")
 _END = object()
+_AHEAD = 3
 
 
 def work_ahead(items: Iterable[T]) -> Iterator[T]:
-    """Hand on ``items`` in their order, made on a thread of their own, one ahead; what fails there fails here."""
-    ready: queue.Queue[object] = queue.Queue(maxsize=1)
+    """Hand on ``items`` in their order, made on a thread of their own, a few ahead; what fails there fails here."""
+    ready: queue.Queue[object] = queue.Queue(maxsize=_AHEAD)
     stopped = threading.Event()
     failure: list[BaseException] = []
 

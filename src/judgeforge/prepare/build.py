@@ -6,11 +6,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from judgeforge.grading.columns import render_prompts, render_verdicts
 from judgeforge.grading.records import Format
 from judgeforge.grading.templates import JudgeTemplate
+from judgeforge.prepare.contract.items import TokenBudget
 from judgeforge.prepare.feedback import Frames, TaskName, Teacher
 from judgeforge.prepare.plan import DIRECT_SETS, PAIRWISE_SETS, SETS, Plan
 from judgeforge.prepare.store import RowStore
@@ -28,17 +30,26 @@ class Writer:
         template: that all rows are rendered by.
         teacher: who writes missing feedback.
         rows_per_file: most rows of a file.
+        budget: how long an example may be; None: as long as it is.
         untaught: by set, the numbers of the examples that the teacher had no answer for, filled while writing.
         untaught_for: how many of them lack what: a rubric, a reference or feedback.
+        too_long: by set, the numbers of the examples that do not fit into the budget.
     """
 
     folder: Path
     template: JudgeTemplate
     teacher: Teacher
     rows_per_file: int
+    budget: TokenBudget | None = None
     untaught: dict[str, list[int]] = field(default_factory=lambda: {name: [] for name in SETS})
     untaught_for: Counter[str] = field(default_factory=Counter)
+    too_long: dict[str, list[int]] = field(default_factory=lambda: {name: [] for name in SETS})
     _files: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def dropped(self) -> dict[str, list[int]]:
+        """Numbers of the planned examples that were not written, by set."""
+        return {name: self.untaught[name] + self.too_long[name] for name in SETS}
 
     def write(self, plan: Plan, graded: RowStore, compared: RowStore, buckets: int) -> None:
         """Write the conversations and the instructions behind them."""
@@ -50,16 +61,18 @@ class Writer:
             lacking["direct"] = lambda: (self._list_ungraded(parts, graded.load(bucket)) for bucket, parts in every)
         self.teacher.ask(lacking)
         waiting: list[Future[None]] = []
+        before: list[Future[None]] = []
         with ThreadPoolExecutor(pl.thread_pool_size()) as pool:
             for bucket, parts in every:
                 rows, own = graded.load(bucket), compared.load(bucket)
                 items = {name: self._fill(name, part, rows, own) for name, part in parts.items()}
-                # Only now: reading and teaching go on while the bucket before is rendered, and no further ahead.
-                _wait(waiting)
+                # Only now: reading and teaching go on while two buckets before are rendered, and no further ahead.
+                _wait(before)
+                before = waiting
                 waiting = [pool.submit(self._write_instructions, parts, rows, own, self._take_number(INSTRUCTIONS))]
                 for name, part in items.items():
                     waiting += self._submit(pool, name, part)
-            _wait(waiting)
+            _wait(before + waiting)
         for name in (*SETS, INSTRUCTIONS):
             if name not in self._files:
                 empty = pl.DataFrame(schema=INSTRUCTIONS_SCHEMA if name == INSTRUCTIONS else EXAMPLES_SCHEMA)
@@ -109,7 +122,12 @@ class Writer:
             self.untaught_for.update(lacks.drop_nulls())
             self.untaught[name] += items.filter(lacks.is_not_null())["example"].to_list()
             items = items.filter(lacks.is_null())
-        return items.with_columns(pl.format(f"{name}-{{}}", "example").alias("example_id"))
+        items = items.with_columns(pl.format(f"{name}-{{}}", "example").alias("example_id"))
+        if self.budget is not None:
+            fitting = self.budget.fit(name, _get_format(name), items)
+            self.too_long[name] += items.join(fitting, on="example", how="anti")["example"].to_list()
+            return fitting
+        return items
 
     def _fill_direct(self, part: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
         taken = rows.select(*_ITEM, "response", "feedback", pl.col("score").alias("closing"))
@@ -137,7 +155,7 @@ class Writer:
         return items
 
     def _write_examples(self, name: str, items: pl.DataFrame, number: int) -> None:
-        kind: Format = "pairwise" if name in PAIRWISE_SETS else "direct"
+        kind = _get_format(name)
         texts = items.select(
             *("example_id", "prompt_id"),
             pl.lit(kind).alias("format"),
@@ -145,15 +163,8 @@ class Writer:
             render_prompts(self.template, kind).alias("user"),
             render_verdicts(self.template, "closing").alias("assistant"),
         )
-        messages = [
-            pl.struct(pl.lit(role).alias("role"), content.alias("content"))
-            for role, content in (
-                ("system", pl.lit(self.template.system)),
-                ("user", pl.col("user")),
-                ("assistant", pl.col("assistant")),
-            )
-        ]
-        frame = texts.select("example_id", "prompt_id", "format", pl.concat_list(messages).alias("messages"), "scale")
+        messages = _join_messages(self.template.system, texts["user"], texts["assistant"])
+        frame = texts.select("example_id", "prompt_id", "format", messages, "scale")
         write_table(frame, self.folder / name / name_file(number))
 
     def _write_instructions(
@@ -174,6 +185,19 @@ class Writer:
             .sort("prompt_id")
         )
         write_table(texts, self.folder / INSTRUCTIONS / name_file(number))
+
+
+def _get_format(name: str) -> Format:
+    return "pairwise" if name in PAIRWISE_SETS else "direct"
+
+
+def _join_messages(system: str, user: pl.Series, assistant: pl.Series) -> pl.Series:
+    """Make lists of three messages: by one gathering, in half the time of ``concat_list``, writing included."""
+    count = len(user)
+    contents = pl.concat([pl.Series([system]).new_from_index(0, count), user, assistant])
+    in_turn = contents.gather(np.arange(3 * count).reshape(3, count).T.ravel())
+    roles = pl.Series(["system", "user", "assistant"] * count, dtype=pl.String)
+    return pl.DataFrame({"role": roles, "content": in_turn}).to_struct("messages").reshape((count, 3)).arr.to_list()
 
 
 def _hide_references(items: pl.DataFrame) -> pl.DataFrame:

@@ -134,19 +134,18 @@ def quote_feedback(text: pl.Expr, letter: str) -> pl.Expr:
 def shorten_feedback(texts: pl.Series) -> pl.Series:
     """Quote short feedback whole, with single spaces; of longer, two sentences within ``MAX_WORDS_EACH`` words."""
     texts = texts.alias("text")
-    untidy = texts.str.contains(r"[^\S ]|  |^ | $")
-    if untidy.any():
-        tidied = texts.filter(untidy).str.replace_all(r"\s+", " ").str.strip_chars(" ")
-        texts = texts.scatter(untidy.arg_true(), tidied)
-    long = texts.str.count_matches(" ", literal=True) >= MAX_WORDS_EACH
+    untidy = _find_untidy(texts)
+    if len(untidy):
+        texts = texts.scatter(untidy, texts.gather(untidy).str.replace_all(r"\s+", " ").str.strip_chars(" "))
+    # What comes after the first word too many cannot matter; there is none in short feedback.
+    starts = texts.str.extract(rf"^((?:[^ ]+ ){{{MAX_WORDS_EACH}}}[^ ]+)", 1)
+    long = starts.is_not_null()
     if not long.any():
         return texts
-    # What comes after the first word too many cannot matter.
-    start = pl.col("text").str.extract(rf"^((?:[^ ]+ ){{{MAX_WORDS_EACH}}}[^ ]+)", 1)
     # After a sentence's end and before what can begin one, a line break: there is none left in the text.
-    marked = start.str.replace_all(r"([.!?]) ([A-Z\"'(])", "${1}\n${2}")
+    marked = pl.col("text").str.replace_all(r"([.!?]) ([A-Z\"'(])", "${1}\n${2}")
     kept = (
-        texts.filter(long)
+        starts.filter(long)
         .to_frame()
         .select(marked.str.splitn("\n", 3).alias("parts"))
         .select(
@@ -162,6 +161,17 @@ def shorten_feedback(texts: pl.Series) -> pl.Series:
     if too_long.any():
         kept = kept.with_columns(pl.when(too_long).then(cut).otherwise("text").alias("text"))
     return texts.scatter(long.arg_true(), kept["text"])
+
+
+def _find_untidy(texts: pl.Series) -> pl.Series:
+    """Find texts with other white space than single spaces between words: cheap signs first, since most have none."""
+    text = pl.col("text")
+    plain = text.str.contains(r"[\t-\r]") | text.str.contains("  ", literal=True)
+    ends = text.str.starts_with(" ") | text.str.ends_with(" ")
+    frame = texts.to_frame().select(plain | ends, foreign=text.str.len_bytes() != text.str.len_chars())
+    foreign = frame["foreign"].arg_true()
+    found = texts.gather(foreign).str.contains(r"[^\S ]")
+    return frame["text"].scatter(foreign.filter(found), True).arg_true()
 
 
 def _count_words(column: str) -> pl.Expr:

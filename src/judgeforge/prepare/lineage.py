@@ -12,7 +12,7 @@ import polars as pl
 from judgeforge.prepare.plan import DIRECT_SETS, SETS, Plan
 from judgeforge.training_sets import LINEAGE, LINEAGE_SCHEMA, name_file, write_table
 
-_ROWS_PER_FILE = 1_000_000
+_EXAMPLES_PER_FILE = 250_000
 
 
 def write_lineage(plan: Plan, untaught: dict[str, list[int]], folder: Path) -> None:
@@ -25,9 +25,9 @@ def write_lineage(plan: Plan, untaught: dict[str, list[int]], folder: Path) -> N
     """
     number = 0
     for name in SETS:
-        held = _trace(plan, name, untaught[name])
-        for part in held.iter_slices(_ROWS_PER_FILE):
-            table = part.select(
+        for examples in plan.sets[name].iter_slices(_EXAMPLES_PER_FILE):
+            held = _trace(plan, name, examples, untaught[name])
+            table = held.select(
                 "row_id", pl.lit(name).alias("set"), pl.format(f"{name}-{{}}", "example").alias("example_id")
             )
             write_table(table, folder / LINEAGE / name_file(number))
@@ -36,8 +36,8 @@ def write_lineage(plan: Plan, untaught: dict[str, list[int]], folder: Path) -> N
         write_table(pl.DataFrame(schema=LINEAGE_SCHEMA), folder / LINEAGE / name_file(0))
 
 
-def _trace(plan: Plan, name: str, untaught: Sequence[int]) -> pl.DataFrame:
-    examples = plan.sets[name].filter(~pl.col("example").is_in(list(untaught)))
+def _trace(plan: Plan, name: str, examples: pl.DataFrame, untaught: Sequence[int]) -> pl.DataFrame:
+    examples = examples.filter(~pl.col("example").is_in(list(untaught)))
     if name in DIRECT_SETS:
         held = examples.select("example", "number").join(plan.holders, on="number")
     else:

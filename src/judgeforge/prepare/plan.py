@@ -14,7 +14,7 @@ DIRECT_SETS = ("direct", "validation_direct")
 PAIRWISE_SETS = ("pairwise", "validation_pairwise")
 SETS = (*DIRECT_SETS, *PAIRWISE_SETS)
 
-_INSTRUCTIONS_SHUFFLED = 32
+_INSTRUCTIONS_SHUFFLED = 8
 """How many instructions' examples stand mixed."""
 
 _SAME_ROW = ["prompt", "response", "rubric", "score", "feedback"]

@@ -1,6 +1,7 @@
 """The profile of a data set for its page and its card: counted on all keys, measured on the texts of one bucket.
 
-Instructions fall into buckets by lot, so one is a fair sample; what is small enough for one bucket is measured whole.
+Instructions fall into buckets by lot, so one is a fair sample, and so are the first examples of a set, which stand
+mixed; what is small enough for one bucket is measured whole.
 """
 
 from pathlib import Path
@@ -14,6 +15,8 @@ from judgeforge.prepare.quality import compute_profile
 from judgeforge.training_sets import EXAMPLES_SCHEMA
 
 _BUCKET = 0
+_EXAMPLES = 1_000
+"""Of one set, where there are more buckets than one."""
 
 
 def build_profile(collection: Collection, plan: Plan, untaught: dict[str, list[int]], folder: Path, marker: str) -> Any:
@@ -27,7 +30,8 @@ def build_profile(collection: Collection, plan: Plan, untaught: dict[str, list[i
         marker: of the template.
     """
     sets = {name: frame.filter(~pl.col("example").is_in(untaught[name])) for name, frame in plan.sets.items()}
-    examples = pl.concat(_load_examples(name, sets[name], folder) for name in SETS)
+    most = _EXAMPLES if collection.buckets > 1 else None
+    examples = pl.concat(_load_examples(name, sets[name], folder, most) for name in SETS)
     rows = _load_rows(collection, plan)
     profile = compute_profile(rows, examples, marker=marker)
     if collection.buckets > 1:
@@ -50,9 +54,10 @@ def _load_rows(collection: Collection, plan: Plan) -> pl.DataFrame:
     return pl.concat([graded.select(sides[0].columns), *sides])
 
 
-def _load_examples(name: str, part: pl.DataFrame, folder: Path) -> pl.DataFrame:
+def _load_examples(name: str, part: pl.DataFrame, folder: Path, most: int | None) -> pl.DataFrame:
     """Read the examples of the bucket: files are written bucket by bucket, the first one first."""
     missing = part.filter(pl.col("bucket") == _BUCKET).height
+    missing = missing if most is None else min(missing, most)
     found = [pl.DataFrame(schema=EXAMPLES_SCHEMA)]
     for path in sorted((folder / name).glob("*.parquet")):
         if missing <= 0:

@@ -9,12 +9,14 @@ from judgeforge.errors import InputError
 from judgeforge.files import write_folder_atomically, write_json, write_text
 from judgeforge.grading.columns import count_template_levels
 from judgeforge.grading.records import FIVE_POINTS
-from judgeforge.grading.templates import JudgeTemplate, load_template, write_template
+from judgeforge.grading.templates import JudgeTemplate, write_template
 from judgeforge.params import PrepareParams
 from judgeforge.params.sources import EmbeddedSource, FileSource, Source
 from judgeforge.prepare.build import Writer
 from judgeforge.prepare.collecting import Collection, collect_rows
 from judgeforge.prepare.completing import complete_rows, name_gaps
+from judgeforge.prepare.contract.heads import choose_template
+from judgeforge.prepare.contract.items import build_token_budget
 from judgeforge.prepare.embedded.benchmarks import build_embedded_benchmarks, write_embedded_benchmarks
 from judgeforge.prepare.embedded.registry import build_embedded_collection
 from judgeforge.prepare.feedback import OfflineTeacher, Teacher
@@ -25,11 +27,12 @@ from judgeforge.prepare.quality import build_position_finding, render_data_card,
 from judgeforge.prepare.quality.findings import Finding
 from judgeforge.prepare.screening import Screen
 from judgeforge.prepare.sources.loading import Loader
-from judgeforge.prepare.statistics import describe_rows, describe_set
+from judgeforge.prepare.statistics import describe_rows, describe_set, describe_template
 from judgeforge.progress import say
 
 WATCHED = Path("collections")
-"""The folder on which dvc.yaml makes the stage depend."""
+TOKENIZER = Path("models/base")
+"""The folders on which dvc.yaml makes the stage depend; of the base model, on which one it is."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def prepare(params: PrepareParams, out: Outputs, teacher: Teacher) -> dict[str, 
         InputError: a source cannot be used, its scores cannot be shown, a check of the rows failed, or the teacher has
             no answer for too many of them; the training sets are as they were.
     """
-    template = load_template(params.template)
+    template, verifier, recovered = choose_template(params)
     embedded = build_embedded_collection(params.seed, params.embedded)
     _require_scales(params, template)
     _require_levels(teacher, template)
@@ -75,7 +78,7 @@ def prepare(params: PrepareParams, out: Outputs, teacher: Teacher) -> dict[str, 
     out.train.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.train.parent, prefix=".rows.") as scratch:
         levels = count_template_levels(template)
-        loader = Loader(params, embedded.training, levels, teacher.writes_direct, teacher.rubric_levels)
+        loader = Loader(params, embedded.training, levels, teacher.writes_direct, teacher.rubric_levels, verifier)
         with Screen(params.quality) as screen:
             collection = collect_rows(loader, params, screen, Path(scratch) / "rows", out.quarantine)
         if collection.withdrawals_unused:
@@ -84,6 +87,7 @@ def prepare(params: PrepareParams, out: Outputs, teacher: Teacher) -> dict[str, 
         with write_folder_atomically(out.train) as folder:
             writer = _write_sets(collection, plan, params, template, teacher, folder)
             values = _describe(collection, plan, params, writer, folder)
+            values["template"] = describe_template(template, recovered, verifier)
             values |= _report(collection, plan, values, params, writer, screen.findings, out)
             require_passed(values["findings"])
         form = params.model_copy(update={"sources": (_FORM,) if embedded.form else (), "withdrawn": None})
@@ -111,9 +115,10 @@ def _plan_sets(
 def _write_sets(
     collection: Collection, plan: Plan, params: PrepareParams, template: JudgeTemplate, teacher: Teacher, folder: Path
 ) -> Writer:
-    writer = Writer(folder, template, teacher, params.rows_per_file)
+    budget = build_token_budget(params.token_budget, template)
+    writer = Writer(folder, template, teacher, params.rows_per_file, budget)
     writer.write(plan, collection.graded, collection.compared, collection.buckets)
-    write_lineage(plan, writer.untaught, folder)
+    write_lineage(plan, writer.dropped, folder)
     write_template(template, folder)
     return writer
 
@@ -132,7 +137,7 @@ def _report(
     balance = build_position_finding(better["A"], better["B"], params.quality.balance.max_position_lean)
     added = {
         "findings": found | {"position_balance": balance},
-        "profile": build_profile(collection, plan, writer.untaught, writer.folder, writer.template.result_marker),
+        "profile": build_profile(collection, plan, writer.dropped, writer.folder, writer.template.result_marker),
     }
     values = values | added
     write_json(out.statistics, values)
@@ -150,7 +155,7 @@ def _describe_source(source: Source, rows: int) -> dict[str, Any]:
         "name": source.name,
         "location": location,
         "revision": getattr(source, "revision", None),
-        "licence": None,
+        "licence": source.licence,
         "rows": rows,
     }
 
@@ -169,16 +174,19 @@ def _describe(
     }
     rows["kept"] = rows["read"] - sum(value for name, value in rows.items() if name != "read")
     left_out = {name: count for name, count in plan.counts.items() if name not in rows}
+    for reason, numbers in (("untaught", writer.untaught), ("too_long", writer.too_long)):
+        left_out |= {f"{reason}_{name}": len(numbers[name]) for name in SETS}
     return {
         "source": ", ".join(source.name for source in params.sources),
         "sources": {name: asdict(each) for name, each in collection.counts.items()},
         "rows": rows,
         "withdrawn_ids_unknown": collection.withdrawals_unused,
         **describe_rows(plan),
-        "left_out": left_out | {f"untaught_{name}": len(numbers) for name, numbers in writer.untaught.items()},
+        "left_out": left_out,
         "untaught_for": dict(sorted(writer.untaught_for.items())),
         "teacher": writer.teacher.describe(),
-        "formats": {name: describe_set(name, plan, writer.untaught[name], folder) for name in SETS},
+        "token_budget": params.token_budget.model_dump() | {"sets": writer.budget.fates if writer.budget else {}},
+        "formats": {name: describe_set(name, plan, writer.dropped[name], folder) for name in SETS},
     }
 
 
@@ -204,10 +212,10 @@ def _require_levels(teacher: Teacher, template: JudgeTemplate) -> None:
 
 def _warn_of_unwatched(params: PrepareParams) -> None:
     paths = [source.path for source in params.sources if isinstance(source, FileSource)]
-    paths += [params.withdrawn] if params.withdrawn else []
+    paths += [path for path in (params.withdrawn, params.token_budget.tokenizer) if path is not None]
     if params.teacher.kind != "offline":
         paths += params.teacher.endpoints
         paths += [name for name in params.teacher.templates.model_dump().values() if Path(name).is_file()]
-    for path in paths:
-        if not Path(path).resolve().is_relative_to(WATCHED.resolve()):
+    for path in map(Path, paths):
+        if path != TOKENIZER and not path.resolve().is_relative_to(WATCHED.resolve()):
             say(f"DVC does not watch {path}: copy it into {WATCHED}/, so that new rows run the stage again.")

@@ -50,7 +50,9 @@ class Screen:
         """Return ``number`` and ``reason`` of the rows of a kind that are set aside, and keep the findings."""
         if graded not in self._checks:
             return pl.DataFrame(schema={"number": pl.UInt32, "reason": pl.String})
-        decision = self._checks[graded].decide()
+        # What was measured of the rows is of no further use, and much where there are many.
+        with self._checks.pop(graded) as checks:
+            decision = checks.decide()
         self.findings |= {name if graded else name + OF_PAIRS: each for name, each in decision.findings.items()}
         reasons = decision.reasons.alias("reason").to_frame().with_row_index("number")
         return reasons.filter(pl.col("reason").is_not_null())

@@ -1,7 +1,7 @@
 """The statistics of the training sets, as a file for the report and a table for a person."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +9,15 @@ import polars as pl
 from rich.table import Table
 
 from judgeforge.grading.records import FIVE_POINTS, Scale
+from judgeforge.grading.templates import JudgeTemplate
+from judgeforge.prepare.contract.recovery import RecoveredPart
+from judgeforge.prepare.contract.verification import Verifier
 from judgeforge.prepare.plan import PAIRWISE_SETS, Plan
 from judgeforge.training_sets import EXAMPLES_SCHEMA
 
 _WORD_OR_MARK = r"\w+|[^\w\s]"
 """Words and punctuation marks: near a tokenizer's count, without loading one."""
-_SAMPLE = 2_000
+_SAMPLE = 1_000
 """Lengths are counted on so many examples of a set, the first in its drawn order."""
 
 
@@ -61,6 +64,28 @@ def describe_set(name: str, plan: Plan, untaught: Sequence[int], folder: Path) -
     return values
 
 
+def describe_template(
+    template: JudgeTemplate, recovered: Sequence[RecoveredPart], verifier: Verifier | None
+) -> dict[str, Any]:
+    """Describe the judge template: of a recovered one, what each format rests on, and how many rows of a source fit.
+
+    Args:
+        template: that all rows are rendered by.
+        recovered: its formats that were recovered.
+        verifier: of all rows, after they were read.
+    """
+    parts = {
+        part.format: {
+            "rows": part.rows,
+            "exact": part.exact,
+            "answer": part.answer,
+            "inferred": part.inferred or None,
+        }
+        for part in recovered
+    }
+    return {"name": template.name, "recovered": parts, "verified": verifier.counts if verifier else {}}
+
+
 def _load_sample(folder: Path) -> pl.DataFrame:
     found = [pl.DataFrame(schema=EXAMPLES_SCHEMA).select("messages")]
     for path in sorted(folder.glob("*.parquet")):
@@ -86,10 +111,14 @@ def render_table(values: dict[str, Any]) -> Table:
         f"{values['instructions']} instructions, {values['rubrics']} rubrics, {values['responses']} responses",
     )
     table.add_row("scores", ", ".join(f"{score}: {count}" for score, count in values["scores"].items()))
-    left_out = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in values["left_out"].items() if count)
-    table.add_row("left out", left_out or "-")
+    table.add_row("left out", _list_counts(values["left_out"]))
     if values["untaught_for"]:
-        table.add_row("untaught for", ", ".join(f"{count} {lack}" for lack, count in values["untaught_for"].items()))
+        table.add_row("untaught for", _list_counts(values["untaught_for"]))
+    table.add_row("judge template", values["template"]["name"])
+    for source, fits in values["template"]["verified"].items():
+        table.add_row(f"  rendered rows of {source}", _list_counts(fits))
+    for name, fates in values["token_budget"]["sets"].items():
+        table.add_row(f"  tokens of {name}", _list_counts(fates))
     for name, part in values["formats"].items():
         tokens = part["approximate_tokens"]
         table.add_section()
@@ -103,6 +132,10 @@ def render_table(values: dict[str, Any]) -> Table:
                 "  longer one wins", "-" if part["longer_wins_share"] is None else f"{part['longer_wins_share']:.1%}"
             )
     return table
+
+
+def _list_counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items() if count) or "-"
 
 
 def _spread(counts: Sequence[int]) -> dict[str, float]:

@@ -12,12 +12,15 @@ import pyarrow as pa
 
 from judgeforge.prepare.hashing import Keys
 
-_BUCKET_BYTES = 48 * 2**20
+_BUCKET_BYTES = 32 * 2**20
 _MOST_BUCKETS = 512
+_PENDING_BYTES = 96 * 2**20
+"""Rows wait until there are so many, so that a bucket's share of them is worth a write."""
+_BUCKET = "_bucket"
 
 
 def choose_bucket_count(size_bytes: int) -> int:
-    """Return a power of two that makes buckets of some 50 MB out of so many bytes."""
+    """Return a power of two that makes buckets of some 30 MB out of so many bytes."""
     count = 1
     while count < _MOST_BUCKETS and count * _BUCKET_BYTES < size_bytes:
         count *= 2
@@ -43,6 +46,8 @@ class RowStore:
         self._folder, self._schema = folder, schema
         self._writers: dict[int, pa.RecordBatchStreamWriter] = {}
         self._counts: dict[int, int] = {}
+        self._pending: list[pl.DataFrame] = []
+        self._pending_bytes = 0
         folder.mkdir(parents=True)
 
     def add(self, rows: pl.DataFrame, buckets: pl.Series) -> pl.Series:
@@ -57,14 +62,17 @@ class RowStore:
         places = numbered.join(before, on="bucket", how="left", maintain_order="left").select(
             (pl.col("place") + pl.col("before").fill_null(0)).alias("place")
         )["place"]
-        for bucket in buckets.unique().sort():
-            part = rows.filter(buckets == bucket)
-            self._write(bucket, part)
-            self._counts[bucket] = self._counts.get(bucket, 0) + part.height
+        for bucket, count in buckets.value_counts().iter_rows():
+            self._counts[bucket] = self._counts.get(bucket, 0) + count
+        self._pending.append(rows.with_columns(buckets.alias(_BUCKET)))
+        self._pending_bytes += int(rows.estimated_size())
+        if self._pending_bytes >= _PENDING_BYTES:
+            self._flush()
         return places
 
     def close(self) -> None:
         """Finish the files."""
+        self._flush()
         for writer in self._writers.values():
             writer.close()
         self._writers.clear()
@@ -76,10 +84,19 @@ class RowStore:
             return pl.DataFrame(schema=self._schema if columns is None else {c: self._schema[c] for c in columns})
         return pl.read_ipc_stream(path, columns=None if columns is None else list(columns))
 
+    def _flush(self) -> None:
+        if not self._pending:
+            return
+        rows = pl.concat(self._pending).sort(_BUCKET, maintain_order=True)
+        self._pending, self._pending_bytes = [], 0
+        start = 0
+        for bucket, count in rows.group_by(_BUCKET, maintain_order=True).len().iter_rows():
+            self._write(bucket, rows.slice(start, count).drop(_BUCKET))
+            start += count
+
     def _write(self, bucket: int, rows: pl.DataFrame) -> None:
         # The older layout of texts: slices of the newer one bring the whole chunk's texts along.
         table = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
         if bucket not in self._writers:
-            options = pa.ipc.IpcWriteOptions(compression="lz4")
-            self._writers[bucket] = pa.ipc.new_stream(self._folder / f"{bucket}.arrow", table.schema, options=options)
+            self._writers[bucket] = pa.ipc.new_stream(self._folder / f"{bucket}.arrow", table.schema)
         self._writers[bucket].write_table(table)

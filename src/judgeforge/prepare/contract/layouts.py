@@ -27,6 +27,11 @@ ANSWER_COLUMNS: dict[Format, dict[str, str]] = {
 }
 """The fields of an answer."""
 
+COLUMNS = {PROMPT, ANSWER, REFERENCE_COLUMN}.union(
+    *(fields.values() for layout in (PROMPT_COLUMNS, ANSWER_COLUMNS) for fields in layout.values())
+)
+"""All columns of both collections."""
+
 
 def find_format(columns: list[str]) -> Format | None:
     """Tell which collection has these columns; None where rendered prompts or fields are missing."""

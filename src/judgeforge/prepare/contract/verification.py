@@ -1,6 +1,8 @@
 """Check on every row that its rendered prompt and answer are what the template makes of its fields."""
 
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 import polars as pl
 
@@ -8,7 +10,8 @@ from judgeforge.errors import InputError
 from judgeforge.grading.parsing import JSON_MARKER
 from judgeforge.grading.records import Format
 from judgeforge.grading.templates import FIELD, JudgeTemplate
-from judgeforge.prepare.contract.layouts import REFERENCE, is_blank, select_fields
+from judgeforge.prepare.contract.layouts import COLUMNS, REFERENCE, is_blank, select_fields
+from judgeforge.prepare.sources.chunks import Chunk
 
 Fit = Literal["exact", "white_space", "prompt_differs", "answer_differs"]
 
@@ -19,6 +22,49 @@ REASONS: dict[str, str] = {
 """Why a row is set aside, by its fit."""
 
 _SPACE = r"\s+"
+
+
+@dataclass
+class Verifier:
+    """Verifies the rows of sources while they are read.
+
+    Args:
+        template: recovered from these sources.
+        formats: of each source that holds rendered prompts; the others are let through.
+        counts: by source, how many of its rows fit how, filled while reading.
+    """
+
+    template: JudgeTemplate
+    formats: Mapping[str, Format]
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in self.formats:
+            self.counts[name] = dict.fromkeys(get_args(Fit), 0)
+
+    def check(self, source: str, chunk: Chunk, rows: pl.DataFrame) -> tuple[pl.DataFrame, list[tuple[int, str]]]:
+        """Split good rows of a chunk into those that fit and those that do not: their index in the chunk, and why.
+
+        Args:
+            source: its name.
+            chunk: as it was read.
+            rows: those of its rows that can be used, in their order, with ``line``.
+        """
+        if source not in self.formats or not rows.height:
+            return rows, []
+        places = pl.Series(chunk.lines, dtype=pl.Int64).is_in(rows["line"].implode()).arg_true()
+        fits = verify_template(take_columns(chunk)[places], self.template, self.formats[source])
+        for fit, count in fits.value_counts().iter_rows():
+            self.counts[source][fit] += count
+        differs = fits.is_in(list(REASONS))
+        faults = zip(places.filter(differs), fits.filter(differs), strict=True)
+        return rows.filter(~differs), [(place, REASONS[fit]) for place, fit in faults]
+
+
+def take_columns(chunk: Chunk) -> pl.DataFrame:
+    """Take the columns of the public collections that a chunk has, as texts."""
+    names = [name for name in chunk.list_columns() if name in COLUMNS]
+    return pl.DataFrame([chunk.get_numerals(name).alias(name) for name in names])
 
 
 def verify_template(rows: pl.DataFrame, template: JudgeTemplate, format: Format) -> pl.Series:

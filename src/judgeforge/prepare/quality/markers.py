@@ -15,7 +15,7 @@ import polars as pl
 
 from judgeforge.params.quality import MarkerParams
 from judgeforge.prepare.quality.findings import Flags, build_reasons
-from judgeforge.prepare.quality.layout import list_responses
+from judgeforge.prepare.quality.layout import find_rows, list_responses
 from judgeforge.prepare.split import compute_prompt_id
 
 _INVISIBLE = r"\u{00AD}\u{034F}\u{180E}\u{200B}-\u{200F}\u{202A}-\u{202E}\u{2060}-\u{2069}\u{FE00}-\u{FE0F}\u{FEFF}"
@@ -75,11 +75,9 @@ def _find_suspects(rows: pl.DataFrame, columns: Sequence[str], markers: Sequence
     """Find the rows that may hold a marker, in a fraction of the time: its letters as they are, or foreign signs."""
     cores = [max(re.findall(r"[^\W_]+", marker), key=len) for marker in markers]
     plain = "(?i)" + "|".join(map(re.escape, cores))
-    suspicions = (
-        pl.col(column).str.contains(plain) | (pl.col(column).str.len_bytes() != pl.col(column).str.len_chars())
-        for column in columns
+    return find_rows(
+        rows, columns, lambda text: text.str.contains(plain) | (text.str.len_bytes() != text.str.len_chars())
     )
-    return rows.select(pl.any_horizontal(each.fill_null(False) for each in suspicions)).to_series().arg_true()
 
 
 def build_pattern(marker: str) -> str:

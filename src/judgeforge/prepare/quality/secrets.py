@@ -32,7 +32,7 @@ from detect_secrets.plugins import (
 from detect_secrets.plugins.base import RegexBasedDetector
 
 from judgeforge.prepare.quality.findings import EXAMPLES, Flags, build_reasons
-from judgeforge.prepare.quality.layout import list_texts
+from judgeforge.prepare.quality.layout import find_rows, list_texts
 
 _HOLDS = "holds "
 _LOOK_AHEAD = r"(?!\w)"
@@ -46,7 +46,7 @@ def find_secrets(rows: pl.DataFrame) -> pl.Series:
     """Say of each row which kinds of secrets it holds; null: none."""
     pattern = _build_pattern()
     columns = list_texts(rows)
-    places = _find_any(rows, [pl.col(column).str.contains(pattern) for column in columns])
+    places = find_rows(rows, columns, lambda text: text.str.contains(pattern))
     reasons: list[str | None] = [None] * rows.height
     for place, texts in zip(places, rows[places].select(columns).iter_rows(), strict=True):
         if kinds := _list_kinds(text for text in texts if text is not None):
@@ -57,7 +57,7 @@ def find_secrets(rows: pl.DataFrame) -> pl.Series:
 def find_emails(rows: pl.DataFrame) -> pl.Series:
     """Say of each row whether it holds an e-mail address; null: none."""
     columns = list_texts(rows)
-    places = _find_any(rows, [pl.col(column).str.contains("@", literal=True) for column in columns])
+    places = find_rows(rows, columns, lambda text: text.str.contains("@", literal=True))
     addresses = pl.concat_list(pl.col(column).str.extract_all(_EMAIL).fill_null([]) for column in columns)
     own = rows[places].select(addresses.list.eval(~pl.element().str.contains(_RESERVED)).list.any().fill_null(False))
     return build_reasons(rows.height).scatter(places.filter(own.to_series()), f"{_HOLDS}E-mail address")
@@ -70,10 +70,6 @@ def describe_kinds(row_ids: pl.Series, reasons: pl.Series) -> Flags:
     counts = kinds.group_by("kind", maintain_order=True).agg(count=pl.len(), examples=pl.col("row_id").head(EXAMPLES))
     details = {kind: {"count": count, "examples": ids} for kind, count, ids in counts.sort("kind").iter_rows()}
     return Flags(reasons, {"kinds": details})
-
-
-def _find_any(rows: pl.DataFrame, tests: Iterable[pl.Expr]) -> pl.Series:
-    return rows.select(pl.any_horizontal(test.fill_null(False) for test in tests)).to_series().arg_true()
 
 
 def _list_kinds(texts: Iterable[str]) -> list[str]:

@@ -27,6 +27,10 @@ class Chunk(Protocol):
     lines: list[int]
     broken: list[Broken]
 
+    def list_columns(self) -> list[str]:
+        """List the columns that some row has."""
+        ...
+
     def get_texts(self, name: str) -> Texts:
         """Return a column of texts."""
         ...
@@ -66,6 +70,10 @@ class ObjectChunk:
         else:
             self.broken.append(Broken(line, "not a JSON object", row))
 
+    def list_columns(self) -> list[str]:
+        """See ``Chunk``."""
+        return list(dict.fromkeys(name for row in self.rows for name in row))
+
     def get_texts(self, name: str) -> Texts:
         """See ``Chunk``."""
         return _build(name, [row.get(name) for row in self.rows])
@@ -100,6 +108,10 @@ class FrameChunk:
     lines: list[int]
     frame: pl.DataFrame
     broken: list[Broken] = field(default_factory=list)
+
+    def list_columns(self) -> list[str]:
+        """See ``Chunk``."""
+        return self.frame.columns
 
     def get_texts(self, name: str) -> Texts:
         """See ``Chunk``."""

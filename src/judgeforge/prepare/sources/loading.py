@@ -12,6 +12,7 @@ from judgeforge.files import read_text
 from judgeforge.params import PrepareParams
 from judgeforge.params.sources import EmbeddedSource, FileSource, Source
 from judgeforge.prepare.ahead import work_ahead
+from judgeforge.prepare.contract.verification import Verifier
 from judgeforge.prepare.hashing import hash_texts
 from judgeforge.prepare.rows import QuarantinedRow
 from judgeforge.prepare.sources.checking import Checker
@@ -50,6 +51,7 @@ class Loader:
         levels: how many levels a rubric must have; None: any number from two.
         blank_feedback: whether a graded row may come without feedback, which the teacher then writes.
         written_levels: how many levels the teacher's rubric has where a row has none; None: a row must have one.
+        verifier: of a template that was recovered from the sources. None: rows may hold any prompt, or none.
         counts: by the source's name, filled while reading.
         size_bytes: of all files, filled before the first chunk.
         unused_withdrawals: ids of the file of withdrawn rows that were not met so far.
@@ -60,6 +62,7 @@ class Loader:
     levels: int | None
     blank_feedback: bool
     written_levels: int | None = None
+    verifier: Verifier | None = None
     counts: dict[str, SourceCounts] = field(default_factory=dict)
     unused_withdrawals: set[str] = field(default_factory=set)
     _files: dict[str, list[tuple[str, Path]]] = field(default_factory=dict)
@@ -101,6 +104,9 @@ class Loader:
         counts = self.counts[source.name]
         counts.read += len(chunk.lines) + len(chunk.broken)
         rows, faults = checker.check(chunk, place)
+        if self.verifier is not None:
+            rows, unfit = self.verifier.check(source.name, chunk, rows)
+            faults += unfit
         rows = rows.with_columns(pl.lit(source.name).alias("source"))
         bad: list[tuple[int, str | None, str, Any]] = [
             (broken.line, None, broken.reason, broken.raw) for broken in chunk.broken

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from judgeforge.errors import InputError
 from judgeforge.prepare.sources.chunks import Broken, Chunk, FrameChunk, ObjectChunk
 
-CHUNK_BYTES = 16 * 2**20
+CHUNK_BYTES = 8 * 2**20
 """How much of a file is held at once, more or less."""
 _CHUNK_ROWS = 4_096
 _PARQUET_MAGIC = b"PAR1"

@@ -21,6 +21,7 @@ SCHEMA = {
     "reference": pl.String,
     "criteria": pl.String,
     "levels": pl.List(pl.String),
+    "lowest": pl.Int64,
     "feedback": pl.String,
     "score": pl.Int64,
 }
@@ -39,6 +40,7 @@ def build_rows(*changes: Mapping[str, Any], source: str = "rows") -> pl.DataFram
             "reference": None,
             "criteria": "Is it a colour?",
             "levels": ["1", "2", "3", "4", "5"],
+            "lowest": 1,
             "feedback": "It names one.",
             "score": 4,
         } | dict(changed)

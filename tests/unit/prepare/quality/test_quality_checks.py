@@ -166,9 +166,10 @@ def test_feedback_against_its_score(changed, reason):
 
 def test_the_highest_score_is_that_of_the_rows_own_scale_which_may_start_at_0():
     condemned = {"feedback": "It is useless."}
-    pass_or_fail = [condemned | {"score": score, "levels": ["fail", "pass"]} for score in (0, 1)]
+    pass_or_fail = [condemned | {"score": score, "lowest": 0, "levels": ["fail", "pass"]} for score in (0, 1)]
     ten = [condemned | {"score": score, "levels": list("abcdefghij")} for score in (5, 10)]
     assert list_lines(pass_or_fail) == [2]
+    assert list_lines(pass_or_fail[1:]) == [1]
     assert list_lines(ten) == [2]
 
 
