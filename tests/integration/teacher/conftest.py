@@ -1,5 +1,12 @@
 """A teacher whose endpoints are real HTTP servers on loopback that misbehave on purpose."""
 
+import contextlib
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +19,7 @@ from judgeforge.params.teacher import TeacherParams
 from judgeforge.prepare.feedback import TaskName, Teacher
 from judgeforge.prepare.rows import GRADED
 from judgeforge.prepare.teacher import build_teacher
-from tests.integration.endpoint.conftest import Server
+from tests.integration.endpoint.conftest import Answer, Server, fail, say
 
 TEMPLATES = {name: f"teacher-{name}-1" for name in ("pairwise", "direct", "rubric", "reference")}
 PARAMS = {
@@ -46,12 +53,61 @@ def servers() -> Iterator[Callable[[], Server]]:
         server.close()
 
 
+class Quota:
+    """Lets servers answer so many questions; what comes after these hangs until its asker is dead.
+
+    Args:
+        name: what a request is about.
+        write: its answer.
+    """
+
+    def __init__(self, name: Callable[[dict[str, Any]], Any], write: Callable[[dict[str, Any]], str]) -> None:
+        self._name, self._write = name, write
+        self.limit = 0
+        self.answered: Counter[Any] = Counter()
+        self._hanging, self._lock, self._dead = 0, threading.Lock(), threading.Event()
+
+    def script(self, n: int, body: dict[str, Any]) -> Answer | str:
+        """Answer a request, or let it hang."""
+        with self._lock:
+            if self.answered.total() < self.limit:
+                self.answered[self._name(body)] += 1
+                return say(self._write(body))
+            self._hanging += 1
+        self._dead.wait(60)
+        return fail(500)
+
+    def kill_midway(self, process: subprocess.Popen[Any], cache: Path, *servers: Server) -> None:
+        """Kill a process once all that may be answered is in its cache, and all else that it may send hangs."""
+        while count_rows(cache, "answers") < self.limit or self._hanging < 4 * len(servers):
+            assert process.poll() is None, process.communicate()[1]
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        self._dead.set()
+        while any(server.at_once for server in servers):
+            time.sleep(0.01)
+        self._hanging = 0
+        self._dead.clear()
+
+
+def count_rows(cache: Path, table: str) -> int:
+    """Count the rows of a table of the cache, which may not be there yet."""
+    if not cache.is_file():
+        return 0
+    with contextlib.closing(sqlite3.connect(cache)) as base:
+        try:
+            return int(base.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608
+        except sqlite3.OperationalError:
+            return 0
+
+
 def write_settings(folder: Path, *servers: Server, **overrides: Any) -> list[str]:
     """Write a file of settings for each server; they hardly wait."""
     names = []
     for number, server in enumerate(servers):
         settings = {"base_url": server.url, "model": "some-teacher", "api_key_env": None, "first_wait_s": 0.01}
-        settings |= {"max_wait_s": 2.0, "timeout_s": 0.7, "concurrency": 4} | overrides
+        settings |= {"max_wait_s": 2.0, "timeout_s": 2.5, "concurrency": 4} | overrides
         path = folder / f"endpoint-{number}.yaml"
         path.write_text(yaml.safe_dump(settings))
         names.append(str(path))

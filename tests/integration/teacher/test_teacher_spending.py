@@ -1,11 +1,9 @@
 """What a teacher costs: said before, stopped by the budget, and paid once, whoever is killed."""
 
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -18,7 +16,7 @@ from judgeforge.errors import InputError
 from judgeforge.params.teacher import TeacherParams
 from tests.integration.endpoint.conftest import fail, say
 
-from .conftest import PARAMS, find_number, make_pairs, teach, tell, write_settings
+from .conftest import PARAMS, Quota, count_rows, find_number, make_pairs, teach, tell, write_settings
 
 PRICES = {"price_per_million_input": 1e6, "price_per_million_output": 2e6, "currency": "EUR"}
 
@@ -78,49 +76,24 @@ def start(place: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", SCRIPT], cwd=place, env=environment, stderr=subprocess.PIPE)
 
 
-def count_kept(place: Path) -> int:
-    try:
-        with sqlite3.connect(place / "answers.sqlite") as base:
-            return int(base.execute("SELECT count(*) FROM answers").fetchone()[0])
-    except sqlite3.OperationalError:
-        return 0
-
-
 @pytest.mark.parametrize("kills", [1, 4])
 def test_kill_nine_in_the_middle_costs_no_answer_twice(servers, tmp_path, kills):
-    pairs, step = make_pairs(120), 20
-    one, other = servers(), servers()
-    answered: Counter[int] = Counter()
-    given, limit, lock = [], [step], threading.Lock()
-
-    def answer(n, body):
-        """Answer as many as the limit allows; what is on its way at the kill is not answered."""
-        with lock:
-            if len(given) >= limit[0]:
-                return "hang"
-            given.append(find_number(body))
-            answered[find_number(body)] += 1
-        return say(tell(body))
-
-    one.script = other.script = answer
+    one, other, quota = servers(), servers(), Quota(find_number, tell)
+    one.script = other.script = quota.script
     names = write_settings(tmp_path, one, other, timeout_s=60)
     params = TeacherParams.model_validate(PARAMS | {"endpoints": names})
     (tmp_path / "teacher.yaml").write_text(yaml.safe_dump(params.model_dump(mode="json")))
-    pairs.write_parquet(tmp_path / "pairs.parquet")
-    for _ in range(kills):
-        process = start(tmp_path)
-        while count_kept(tmp_path) < limit[0]:
-            assert process.poll() is None, process.stderr.read().decode()
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert not (tmp_path / "texts.parquet").exists() and count_kept(tmp_path) == limit[0]
-        limit[0] += step
-    limit[0] = 1000
+    make_pairs(120).write_parquet(tmp_path / "pairs.parquet")
+    for kill in range(kills):
+        quota.limit = 20 * (kill + 1)
+        quota.kill_midway(start(tmp_path), tmp_path / "answers.sqlite", one, other)
+        assert not (tmp_path / "texts.parquet").exists()
+        assert count_rows(tmp_path / "answers.sqlite", "answers") == quota.limit
+    quota.limit = 1000
     process = start(tmp_path)
     _, errors = process.communicate()
     assert process.returncode == 0, errors.decode()
-    assert answered == Counter(range(120)), "each prompt was answered with 200 once"
+    assert quota.answered == Counter(range(120)), "each prompt was answered with 200 once"
 
 
 def test_a_prompt_that_was_too_long_to_run_costs_nothing(servers, build, tmp_path):

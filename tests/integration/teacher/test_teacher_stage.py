@@ -3,12 +3,9 @@
 import json
 import os
 import re
-import signal
-import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -21,11 +18,12 @@ import judgeforge
 from judgeforge.training_sets import load_training_examples
 from tests.integration.endpoint.conftest import Server, fail, say
 
-from .conftest import PARAMS, write_settings
+from .conftest import PARAMS, Quota, count_rows, write_settings
 
 ROOT = Path(__file__).parents[3]
 INSTRUCTIONS, SCORES = 12, (1, 3, 5)
 NAMES = ("train", "form", "benchmarks", "statistics", "quarantine", "page", "card")
+CACHE = Path(".judgeforge/answers.sqlite")
 LEVELS = ["bad", "poor", "fair", "good", "best"]
 
 
@@ -69,14 +67,6 @@ def run(place: Path, code: int = 0) -> str:
 
 def read_all(place: Path) -> dict[Path, bytes]:
     return {path.relative_to(place): path.read_bytes() for path in (place / "out").rglob("*") if path.is_file()}
-
-
-def count(place: Path, table: str = "answers") -> int:
-    try:
-        with sqlite3.connect(place / ".judgeforge/answers.sqlite") as base:
-            return int(base.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608
-    except sqlite3.OperationalError:
-        return 0
 
 
 def ask_for(body: dict[str, Any]) -> str:
@@ -126,7 +116,7 @@ def test_each_question_is_answered_once_and_the_outputs_are_the_same_bytes(serve
     one, other = servers(), servers()
     answered: Counter[str] = Counter()
     one.script = other.script = answer_badly(answered)
-    write_place(tmp_path / "first", one, other, settings={"timeout_s": 1.0})
+    write_place(tmp_path / "first", one, other, settings={"timeout_s": 3.0})
     words = run(tmp_path / "first")
     assert f"{DIRECT + PAIRS} questions, 0 of them answered already" in words
     assert len(answered) == DIRECT + PAIRS and set(answered.values()) == {1}
@@ -152,32 +142,17 @@ def test_each_question_is_answered_once_and_the_outputs_are_the_same_bytes(serve
 
 
 def test_kill_nine_in_the_middle_costs_no_answer_twice(servers, tmp_path):
-    server, answered, limit, lock = servers(), Counter(), [15], threading.Lock()
-
-    def script(n: int, body: dict[str, Any]) -> Any:
-        """Answer as many as the limit allows; what is on its way at the kill is not answered."""
-        with lock:
-            if answered.total() >= limit[0]:
-                return "hang"
-            answered[ask_for(body)] += 1
-        return say(answer(body))
-
-    server.script = script
+    server, quota = servers(), Quota(ask_for, answer)
+    server.script = quota.script
     write_place(tmp_path, server, settings={"timeout_s": 60.0})
-    for _ in range(2):
-        process = start(tmp_path)
-        while count(tmp_path) < limit[0]:
-            assert process.poll() is None, process.communicate()[1]
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert not (tmp_path / "out/train").exists() and count(tmp_path) == limit[0]
-        limit[0] += 15
-    limit[0] = 10_000
+    for quota.limit in (15, 30):
+        quota.kill_midway(start(tmp_path), tmp_path / CACHE, server)
+        assert not (tmp_path / "out/train").exists() and count_rows(tmp_path / CACHE, "answers") == quota.limit
+    quota.limit = 10_000
     words = run(tmp_path)
     assert f"{DIRECT + PAIRS} questions, 30 of them answered already" in words
-    assert len(answered) == DIRECT + PAIRS and set(answered.values()) == {1}
-    assert count(tmp_path, "reservations") == 0
+    assert len(quota.answered) == DIRECT + PAIRS and set(quota.answered.values()) == {1}
+    assert count_rows(tmp_path / CACHE, "reservations") == 0
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
@@ -188,7 +163,9 @@ def test_the_budget_stops_the_stage_where_it_should(servers, tmp_path, concurren
     words = run(tmp_path, code=2)
     assert "The budget of 20,000 tokens is used up: 19,500 are spent" in words
     assert "raise prepare.teacher.budget_tokens" in words and not (tmp_path / "out/train").exists()
-    assert len(one.bodies) + len(other.bodies) == count(tmp_path) == 26, "26 * 750; the next might take 800"
+    assert len(one.bodies) + len(other.bodies) == count_rows(tmp_path / CACHE, "answers") == 26, (
+        "26 * 750; the next might take 800"
+    )
     assert "19,500 are spent" in run(tmp_path, code=2)
     assert len(one.bodies) + len(other.bodies) == 26
     write_place(tmp_path, one, other, budget_tokens=750 * (DIRECT + PAIRS) + 70)
