@@ -132,7 +132,8 @@ class RowChecks:
 
     def decide(self) -> Decision:
         """Decide on all rows that were looked at."""
-        measured = pl.concat(self._measured, rechunk=True) if self._measured else pl.DataFrame(schema={"row_id": pl.String})
+        empty = pl.DataFrame(schema={"row_id": pl.String})
+        measured = pl.concat(self._measured, rechunk=True) if self._measured else empty
         params = self._params
         if params.language.action != "skip":
             measured = measured.with_columns(self._languages.read())
