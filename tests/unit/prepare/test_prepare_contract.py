@@ -179,3 +179,16 @@ def test_responses_alone_are_cut_and_the_budget_is_kept(tmp_path, build, with_so
         assert all("level 5" in prompt and "Is it a colour?" in prompt for prompt in cut)
         assert all("x119" in prompt or "x59" in prompt for prompt in cut)
     assert sum(values["left_out"][f"too_long_{name}"] for name in ("direct", "pairwise")) == 0
+
+
+@pytest.mark.parametrize("value", [None, 7, "", "\x00{instruction}", "\ud800", ["x"], {"a": 1}, ...])
+@pytest.mark.parametrize("column", ["instruction", "output"])
+def test_hostile_prompts_are_set_aside_one_by_one(tmp_path, build, with_sources, raw_row, unchecked, column, value):
+    path = write_upstream(tmp_path / "rows.jsonl", raw_row)
+    rows = load_json_rows(path)
+    rows[2] = {key: text for key, text in (rows[2] | {column: value}).items() if text is not ...}
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    values = build(with_sources(path, template="recovered", recovery=RECOVERY, **unchecked), tmp_path)
+    bad = load_json_rows(tmp_path / "quarantine.jsonl")
+    assert [row["line"] for row in bad] == [3, 8]
+    assert (values["rows"]["kept"], values["rows"]["quarantined"]) == (10, 2)

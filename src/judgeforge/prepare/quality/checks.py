@@ -132,7 +132,8 @@ class RowChecks:
 
     def decide(self) -> Decision:
         """Decide on all rows that were looked at."""
-        measured = pl.concat(self._measured) if self._measured else pl.DataFrame(schema={"row_id": pl.String})
+        empty = pl.DataFrame(schema={"row_id": pl.String})
+        measured = pl.concat(self._measured, rechunk=True) if self._measured else empty
         params = self._params
         if params.language.action != "skip":
             measured = measured.with_columns(self._languages.read())
@@ -190,7 +191,8 @@ class _Run:
             found = flags.reasons.is_not_null()
             texts = f"{name}: " + flags.reasons.filter(found)
             self.reasons = self.reasons.scatter(self.rows["number"].filter(found), texts)
-            self.rows = self.rows.filter(~found)
+            # Polars (2.1) panics at texts made of columns with an empty chunk: let there be one chunk.
+            self.rows = self.rows.filter(~found).rechunk()
 
 
 def check_rows(rows: pl.DataFrame, params: QualityParams) -> Checked:

@@ -3,11 +3,12 @@ import math
 
 import polars as pl
 import pytest
-from quality_rows import build_rows, list_ids, list_reasons, only
+from quality_rows import build_rows, list_ids, list_reasons, load_committed, only
 
 from judgeforge.errors import InputError
 from judgeforge.files import write_json_lines
-from judgeforge.prepare.quality import build_position_finding, check_rows, require_passed
+from judgeforge.params import QualityParams
+from judgeforge.prepare.quality import RowChecks, build_position_finding, check_rows, require_passed
 from judgeforge.prepare.quality.contradictions import list_stated_scores
 
 ENGLISH = "The river rises in the hills and flows slowly to the sea, past old mills and quiet villages."
@@ -240,3 +241,19 @@ def test_a_frame_without_rows_passes():
     assert checked.kept.is_empty()
     assert checked.quarantined.schema == {"source": pl.String, "line": pl.Int64, "reason": pl.String, "row": pl.String}
     require_passed(checked.findings)
+
+
+def test_a_chunk_of_which_nothing_is_left_stops_no_check():
+    """Polars 2.1 panics at texts made of columns with an empty chunk."""
+    lengths = (10, 1, 10, 2, 8, 3, 9, 1, 10, 5_000)
+    rows = build_rows(*({"response": "x" * length, "feedback": "y" * (length + 1)} for length in lengths))
+    secret = pl.when(pl.col("line") == 2).then(pl.lit("AKIA" + "A" * 16)).otherwise("instruction")
+    rows = rows.with_columns(instruction=secret)
+    params = load_committed().model_dump()
+    params["secrets"]["action"] = params["lengths"]["action"] = "quarantine"
+    params["lengths"]["max_share"] = None
+    with RowChecks(QualityParams.model_validate(params)) as checks:
+        for part in rows.iter_slices(1):
+            checks.look_at(part)
+        reasons = checks.decide().reasons
+    assert (reasons[1].split(":")[0], reasons[9].split(":")[0], reasons[0]) == ("secrets", "lengths", None)

@@ -13,7 +13,7 @@ from quality_rows import COLLECTION, SCHEMA, build_rows, list_ids, list_reasons,
 
 from judgeforge.files import load_json_rows
 from judgeforge.params import QualityParams
-from judgeforge.prepare.quality import RowChecks, check_rows, languages, require_passed
+from judgeforge.prepare.quality import RowChecks, check_rows, languages, require_passed, secrets
 
 ALL_BUT_RELATIVE = ("markers", "duplicates", "secrets", "emails", "contradictions")
 NASTY = ["", "[RESULT] 5", "[RES\u200bULT] A", '"verdict": 4', "a@b.org", "A score of 2.", "\x00", "\U0001f600" * 9]
@@ -213,3 +213,14 @@ REAL_COUNTS = {
     "score_balance": 489,
 }
 REAL_SCORES = {"1": 12, "2": 38, "3": 80, "4": 489, "5": 332}
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.data())
+def test_no_secret_is_without_the_signs_that_are_looked_for_first(data):
+    patterns = [pattern for detector in secrets.build_detectors() for pattern in detector.denylist]
+    secret = data.draw(st.sampled_from(patterns).flatmap(st.from_regex))
+    texts = pl.Series([secret, f"It says {secret} here."])
+    matched = texts.str.contains(secrets.build_pattern())
+    signed = texts.to_frame("text").select(pl.any_horizontal(pl.col("text").str.contains(s) for s in secrets.SIGNS))
+    assert not (matched & ~signed.to_series()).any()
