@@ -2,8 +2,8 @@
 
 The peer (prepare_by_rows.py) is what upstream's prepare_dataset.py does, rendering with a pandas ``apply`` and writing
 through ``datasets``, with the same checks (columns, types, scale, duplicates), pairs, feedback and split. It looks into
-no text, so beside it ours looks into none, either. Then ours at three sizes, with all checks of texts but the search for
-near-duplicates: time, memory, cost per row.
+no text, so beside it ours looks into none, either. Then ours at three sizes, with all checks of texts but the search
+for near-duplicates: time, memory, cost per row.
 """
 
 import argparse
