@@ -15,7 +15,7 @@ from judgeforge.prepare.quality import compute_profile
 from judgeforge.training_sets import EXAMPLES_SCHEMA
 
 _BUCKET = 0
-_EXAMPLES = 1_000
+_EXAMPLES = 500
 """Of one set, where there are more buckets than one."""
 
 

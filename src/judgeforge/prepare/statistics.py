@@ -17,7 +17,7 @@ from judgeforge.training_sets import EXAMPLES_SCHEMA
 
 _WORD_OR_MARK = r"\w+|[^\w\s]"
 """Words and punctuation marks: near a tokenizer's count, without loading one."""
-_SAMPLE = 1_000
+_SAMPLE = 500
 """Lengths are counted on so many examples of a set, the first in its drawn order."""
 
 

@@ -16,7 +16,7 @@ from judgeforge.prepare.quality.findings import Flags
 
 UNKNOWN = "unknown"
 _CHUNK = 5_000
-_FEWEST_FOR_PROCESSES = 20_000
+_FEWEST_FOR_PROCESSES = 4_000
 """Below it, starting processes takes longer than it saves."""
 
 
