@@ -5,6 +5,7 @@ Written aside, flushed to the disk, renamed: a reader never sees half a file, an
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -94,6 +95,39 @@ def write_folder_atomically(path: Path) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
+
+
+@contextlib.contextmanager
+def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
+    """Give an empty folder in ``parent`` that is gone afterwards; one that a killed run left behind is removed, too.
+
+    Args:
+        parent: must exist.
+        name: of the folder, between a dot and what makes it unique.
+    """
+    for left in parent.glob(f".{name}.*"):
+        _remove_unless_used(left)
+    folder = Path(tempfile.mkdtemp(dir=parent, prefix=f".{name}."))
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        # The lock ends with the process, however that ends.
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)
+
+
+def _remove_unless_used(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -3,6 +3,9 @@
 import errno
 import json
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -129,3 +132,26 @@ def test_a_files_hash_is_that_of_its_content(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
     # The test vector of FIPS 180-2.
     assert hash_file(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_what_a_killed_run_left_behind_is_removed_and_what_is_in_use_is_not(tmp_path: Path) -> None:
+    body = (
+        "import sys, time; from pathlib import Path; from judgeforge.files import scratch_folder\n"
+        "with scratch_folder(Path(sys.argv[1]), 'rows') as folder:\n"
+        "    (folder / 'much').write_text('x'); print(folder, flush=True); time.sleep(600)\n"
+    )
+    command = [sys.executable, "-c", body, str(tmp_path)]
+    killed, alive = (subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2))
+    try:
+        assert killed.stdout and alive.stdout
+        left, used = (Path(process.stdout.readline().strip()) for process in (killed, alive))
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+        assert left.is_dir()
+        with files.scratch_folder(tmp_path, "rows") as own:
+            assert sorted(tmp_path.iterdir()) == sorted([own, used])
+            assert (used / "much").is_file()
+        assert list(tmp_path.iterdir()) == [used]
+    finally:
+        alive.kill()
+        alive.wait()

@@ -1,12 +1,11 @@
 """The stage as one function: read and check, decide, render and write."""
 
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from judgeforge.errors import InputError
-from judgeforge.files import write_folder_atomically, write_json, write_text
+from judgeforge.files import scratch_folder, write_folder_atomically, write_json, write_text
 from judgeforge.grading.columns import count_template_levels
 from judgeforge.grading.records import FIVE_POINTS
 from judgeforge.grading.templates import JudgeTemplate, write_template
@@ -76,14 +75,14 @@ def prepare(params: PrepareParams, out: Outputs, teacher: Teacher) -> dict[str, 
     _require_levels(teacher, template)
     _warn_of_unwatched(params)
     out.train.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.train.parent, prefix=".rows.") as scratch:
+    with scratch_folder(out.train.parent, "rows") as scratch:
         levels = count_template_levels(template)
         loader = Loader(params, embedded.training, levels, teacher.writes_direct, teacher.rubric_levels, verifier)
         with Screen(params.quality) as screen:
-            collection = collect_rows(loader, params, screen, Path(scratch) / "rows", out.quarantine)
+            collection = collect_rows(loader, params, screen, scratch / "rows", out.quarantine)
         if collection.withdrawals_unused:
             say(f"{collection.withdrawals_unused} of the withdrawn ids are no row's.")
-        collection, plan = _plan_sets(collection, params, teacher, Path(scratch) / "completed")
+        collection, plan = _plan_sets(collection, params, teacher, scratch / "completed")
         with write_folder_atomically(out.train) as folder:
             writer = _write_sets(collection, plan, params, template, teacher, folder)
             values = _describe(collection, plan, params, writer, folder)
@@ -92,8 +91,8 @@ def prepare(params: PrepareParams, out: Outputs, teacher: Teacher) -> dict[str, 
             require_passed(values["findings"])
         form = params.model_copy(update={"sources": (_FORM,) if embedded.form else (), "withdrawn": None})
         loader = Loader(form, embedded.form, levels, blank_feedback=False)
-        collection = collect_rows(loader, form, None, Path(scratch) / "form", Path(scratch) / "quarantine.jsonl")
-        collection, plan = _plan_sets(collection, form, OfflineTeacher(), Path(scratch))
+        collection = collect_rows(loader, form, None, scratch / "form", scratch / "quarantine.jsonl")
+        collection, plan = _plan_sets(collection, form, OfflineTeacher(), scratch)
         with write_folder_atomically(out.form) as folder:
             _write_sets(collection, plan, form, template, OfflineTeacher(), folder)
     write_embedded_benchmarks(build_embedded_benchmarks(embedded.benchmark, params.seed), out.benchmarks)

@@ -78,11 +78,13 @@ def _find_tone(rows: pl.DataFrame) -> pl.Series:
     ends = rows.select(low=pl.col("score") == pl.col("lowest"), high=pl.col("score") == highest)
     praised, blamed = (pl.col("feedback").str.count_matches(words).fill_null(0) for words in (_PRAISE, _BLAME))
     reasons = build_reasons(rows.height)
-    for end, wrong, text in (
-        ("low", (praised >= 2) & (blamed == 0), "the feedback praises a response with the lowest score"),
-        ("high", (blamed >= 1) & (praised == 0), "the feedback condemns a response with the highest score"),
+    for end, first, second, text in (
+        ("low", praised >= 2, blamed == 0, "the feedback praises a response with the lowest score"),
+        ("high", blamed >= 1, praised == 0, "the feedback condemns a response with the highest score"),
     ):
         places = ends[end].arg_true()
-        found = places.filter(rows["feedback"].gather(places).to_frame().select(wrong).to_series())
-        reasons = reasons.scatter(found, text)
+        # One after the other: what the first finds is little.
+        for wrong in (first, second):
+            places = places.filter(rows["feedback"].gather(places).to_frame().select(wrong).to_series())
+        reasons = reasons.scatter(places, text)
     return reasons
