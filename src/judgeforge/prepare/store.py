@@ -4,6 +4,7 @@ Which rows end where is decided in between on a small table of keys (``plan.py``
 """
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from judgeforge.prepare.hashing import Keys
 
 _BUCKET_BYTES = 32 * 2**20
 _MOST_BUCKETS = 512
-_PENDING_BYTES = 96 * 2**20
+_PENDING_BYTES = 64 * 2**20
 """Rows wait until there are so many, so that a bucket's share of them is worth a write."""
 _BUCKET = "_bucket"
 
@@ -48,6 +49,8 @@ class RowStore:
         self._counts: dict[int, int] = {}
         self._pending: list[pl.DataFrame] = []
         self._pending_bytes = 0
+        self._writing = ThreadPoolExecutor(1)
+        self._written: Future[None] | None = None
         folder.mkdir(parents=True)
 
     def add(self, rows: pl.DataFrame, buckets: pl.Series) -> pl.Series:
@@ -73,6 +76,8 @@ class RowStore:
     def close(self) -> None:
         """Finish the files."""
         self._flush()
+        self._wait()
+        self._writing.shutdown()
         for writer in self._writers.values():
             writer.close()
         self._writers.clear()
@@ -85,10 +90,18 @@ class RowStore:
         return pl.read_ipc_stream(path, columns=None if columns is None else list(columns))
 
     def _flush(self) -> None:
-        if not self._pending:
-            return
-        rows = pl.concat(self._pending).sort(_BUCKET, maintain_order=True)
-        self._pending, self._pending_bytes = [], 0
+        """Write what waits while more is added."""
+        self._wait()
+        if self._pending:
+            self._written = self._writing.submit(self._write_all, self._pending)
+            self._pending, self._pending_bytes = [], 0
+
+    def _wait(self) -> None:
+        if self._written is not None:
+            self._written.result()
+
+    def _write_all(self, parts: list[pl.DataFrame]) -> None:
+        rows = pl.concat(parts).sort(_BUCKET, maintain_order=True)
         start = 0
         for bucket, count in rows.group_by(_BUCKET, maintain_order=True).len().iter_rows():
             self._write(bucket, rows.slice(start, count).drop(_BUCKET))
