@@ -57,6 +57,7 @@ def render_data_card(
         ),
         "## How it was built",
         _BUILT,
+        _describe_making(statistics),
         "## Statistics",
         "The paper's table of its training sets (arXiv 2405.01535) for this data set, training and validation "
         "together, beside the published Feedback Collection and Preference Collection.",
@@ -73,6 +74,29 @@ def render_data_card(
         _LIMITS,
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _describe_making(statistics: Mapping[str, Any]) -> str:
+    """List what is particular to this data set: judge template, token budget and teacher."""
+    template, budget, teacher = (statistics[name] for name in ("template", "token_budget", "teacher"))
+    lines = [f"The judge template is {_escape(template['name'])}."]
+    for source, fits in template["verified"].items():
+        counts = ", ".join(f"{format_count(count)} {fit.replace('_', ' ')}" for fit, count in fits.items() if count)
+        lines[0] += f" It was recovered, and verified on every rendered row of {_escape(source)}: {counts}."
+    if budget["max_tokens"] is not None:
+        fates = {fate: sum(each[fate] for each in budget["sets"].values()) for fate in ("cut", "dropped")}
+        lines.append(
+            f"An example has {format_count(budget['max_tokens'])} tokens at most: {format_count(fates['cut'])} were "
+            f"cut in their responses, and {format_count(fates['dropped'])} were left out."
+        )
+    if teacher["kind"] == "offline":
+        lines.append("The feedback of pairs is composed of the single ones.")
+    for task, counts in teacher.get("tasks", {}).items():
+        lines.append(
+            f"{_escape(teacher['model'])} wrote what was missing ({task}): {format_count(counts['written'])} texts; "
+            f"rows dropped for want of an answer that holds: {format_count(counts['dropped'])}."
+        )
+    return "\n".join(f"- {line}" for line in lines)
 
 
 def _describe_sample(profile: Mapping[str, Any]) -> str:

@@ -56,6 +56,16 @@ EXAMPLES = pl.DataFrame(
 )
 
 
+MAKING = {
+    "template": {"name": "upstream-1a2b", "verified": {"mine": {"exact": 12, "white_space": 2, "prompt_differs": 0}}},
+    "token_budget": {
+        "max_tokens": 2048,
+        "sets": {"direct": {"cut": 1, "dropped": 2}, "pairwise": {"cut": 3, "dropped": 0}},
+    },
+    "teacher": {"kind": "endpoint", "model": "a|b", "tasks": {"pairwise": {"written": 9, "dropped": 1}}},
+}
+
+
 def build_statistics(checked: Checked) -> dict[str, Any]:
     """Build the statistics of the data set, with two rows that could not be read."""
     ids = checked.kept["prompt_id"]
@@ -64,6 +74,7 @@ def build_statistics(checked: Checked) -> dict[str, Any]:
     pairs = part | {"better_is": {"A": 1, "B": 1}, "longer_wins_share": 0.5}
     aside = checked.quarantined.height + 2
     return {
+        **MAKING,
         "source": HOSTILE,
         "rows": {"read": checked.kept.height + aside, "quarantined": aside, "kept": checked.kept.height},
         "formats": {"direct": part, "pairwise": pairs},
