@@ -80,8 +80,10 @@ def write_folder_atomically(path: Path) -> Iterator[Path]:
     """
     with _disk_faults(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(path.parent, path.name)
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
         temporary.chmod(0o755)
+        handle = _lock(temporary)
         try:
             yield temporary
             if path.exists():
@@ -95,6 +97,8 @@ def write_folder_atomically(path: Path) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
+        finally:
+            os.close(handle)
 
 
 @contextlib.contextmanager
@@ -105,17 +109,28 @@ def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
         parent: must exist.
         name: of the folder, between a dot and what makes it unique.
     """
-    for left in parent.glob(f".{name}.*"):
-        _remove_unless_used(left)
+    _remove_leftovers(parent, name)
     folder = Path(tempfile.mkdtemp(dir=parent, prefix=f".{name}."))
-    handle = os.open(folder, os.O_RDONLY)
+    handle = _lock(folder)
     try:
-        # The lock ends with the process, however that ends.
-        fcntl.flock(handle, fcntl.LOCK_EX)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(handle)
+
+
+def _lock(folder: Path) -> int:
+    """Say that a folder is in use, until the handle is closed or the process ends, however that ends."""
+    handle = os.open(folder, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    return handle
+
+
+def _remove_leftovers(parent: Path, name: str) -> None:
+    """Remove what killed runs left behind, but for a replaced folder (``.old.``), which may be the last whole one."""
+    for left in parent.glob(f".{name}.*"):
+        if left.is_dir() and not left.name.startswith(f".{name}.old."):
+            _remove_unless_used(left)
 
 
 def _remove_unless_used(folder: Path) -> None:

@@ -40,7 +40,7 @@ def build_compared_keys(rows: pl.DataFrame, *, first: int, weight: float, seed: 
 
 
 def _build_owner(rows: pl.DataFrame, first: int, weight: float, seed: int) -> pl.DataFrame:
-    order = hash_texts(rows["row_id"])
+    order = hash_texts(_name_rows(rows))
     prompts = _parse_prompts(rows["prompt_id"])
     source = hash_texts([rows["source"][0]] if rows.height else []).repeat(rows.height)
     whole = int(weight)
@@ -57,6 +57,13 @@ def _build_owner(rows: pl.DataFrame, first: int, weight: float, seed: int) -> pl
             "copies": pl.Series(whole + extra.astype(np.uint8), dtype=pl.UInt8),
         }
     )
+
+
+def _name_rows(rows: pl.DataFrame) -> pl.Series:
+    """Return ids that differ between sources, too: those that rows bring may not."""
+    whole = pl.col("row_id").str.starts_with(pl.col("source"))
+    named = pl.when(whole).then("row_id").otherwise(pl.concat_str("source", pl.lit(":"), "row_id"))
+    return rows.select(named.alias("row_id"))["row_id"]
 
 
 def _parse_prompts(prompt_ids: pl.Series) -> Keys:

@@ -17,8 +17,8 @@ SETS = (*DIRECT_SETS, *PAIRWISE_SETS)
 _INSTRUCTIONS_SHUFFLED = 8
 """How many instructions' examples stand mixed."""
 
-_SAME_ROW = ["prompt", "response", "rubric", "score", "feedback"]
-_SAME_PAIR = ["prompt", "response_a", "response_b", "rubric", "a_is_better", "feedback"]
+_SAME_ROW = ["prompt", "response", "rubric", "reference", "score", "feedback"]
+_SAME_PAIR = ["prompt", "response_a", "response_b", "rubric", "reference", "a_is_better", "feedback"]
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ def _place(rows: pl.DataFrame, seed: int) -> pl.DataFrame:
 
 def _find_holders(drawn: pl.DataFrame, kept: pl.DataFrame, responses: pl.DataFrame) -> pl.DataFrame:
     group = ["prompt", "rubric", "reference", "response"]
-    with_index = kept.select(*_SAME_ROW, "number", "reference").join(
+    with_index = kept.select(*_SAME_ROW, "number").join(
         responses.select(*group, "response_index"), on=group, maintain_order="left"
     )
     return (

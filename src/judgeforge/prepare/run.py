@@ -15,7 +15,7 @@ from judgeforge.prepare.build import Writer
 from judgeforge.prepare.collecting import Collection, collect_rows
 from judgeforge.prepare.completing import complete_rows, name_gaps
 from judgeforge.prepare.contract.heads import choose_template
-from judgeforge.prepare.contract.items import build_token_budget
+from judgeforge.prepare.contract.items import build_token_budget, require_tokenizer
 from judgeforge.prepare.embedded.benchmarks import build_embedded_benchmarks, write_embedded_benchmarks
 from judgeforge.prepare.embedded.registry import build_embedded_collection
 from judgeforge.prepare.feedback import OfflineTeacher, Teacher
@@ -73,6 +73,7 @@ def prepare(params: PrepareParams, out: Outputs, teacher: Teacher) -> dict[str, 
     embedded = build_embedded_collection(params.seed, params.embedded)
     _require_scales(params, template)
     _require_levels(teacher, template)
+    require_tokenizer(params.token_budget)
     _warn_of_unwatched(params)
     out.train.parent.mkdir(parents=True, exist_ok=True)
     with scratch_folder(out.train.parent, "rows") as scratch:
@@ -80,8 +81,12 @@ def prepare(params: PrepareParams, out: Outputs, teacher: Teacher) -> dict[str, 
         loader = Loader(params, embedded.training, levels, teacher.writes_direct, teacher.rubric_levels, verifier)
         with Screen(params.quality) as screen:
             collection = collect_rows(loader, params, screen, scratch / "rows", out.quarantine)
-        if collection.withdrawals_unused:
-            say(f"{collection.withdrawals_unused} of the withdrawn ids are no row's.")
+        if loader.unused_withdrawals:
+            some = ", ".join(sorted(loader.unused_withdrawals)[:5])
+            say(f"{collection.withdrawals_unused} of the withdrawn ids are no row's, such as {some}.")
+        if not all(finding["passed"] for finding in screen.findings.values()):
+            # The stage will fail, with its report: nothing must be paid for, or be sent to anybody, before.
+            teacher = OfflineTeacher()
         collection, plan = _plan_sets(collection, params, teacher, scratch / "completed")
         with write_folder_atomically(out.train) as folder:
             writer = _write_sets(collection, plan, params, template, teacher, folder)
@@ -89,6 +94,7 @@ def prepare(params: PrepareParams, out: Outputs, teacher: Teacher) -> dict[str, 
             values["template"] = describe_template(template, recovered, verifier)
             values |= _report(collection, plan, values, params, writer, screen.findings, out)
             require_passed(values["findings"])
+            _require_examples(plan, values)
         form = params.model_copy(update={"sources": (_FORM,) if embedded.form else (), "withdrawn": None})
         loader = Loader(form, embedded.form, levels, blank_feedback=False)
         collection = collect_rows(loader, form, None, scratch / "form", scratch / "quarantine.jsonl")
@@ -209,12 +215,29 @@ def _require_levels(teacher: Teacher, template: JudgeTemplate) -> None:
         )
 
 
+def _require_examples(plan: Plan, values: dict[str, Any]) -> None:
+    if not values["rows"]["kept"]:
+        raise InputError(
+            f"Of {values['rows']['read']} rows none is left to learn from.",
+            "see the quarantine file for the reasons; the training sets stay as they were.",
+        )
+    for name in ("direct", "pairwise"):
+        planned, left = plan.sets[name].height, values["formats"][name]["rows"]
+        if planned and not left:
+            reasons = {key: count for key, count in values["left_out"].items() if key.endswith(f"_{name}") and count}
+            raise InputError(
+                f"Of {planned} examples of the set {name} none is left ({reasons}).",
+                "raise prepare.token_budget.max_tokens, or see to the teacher; the training sets stay as they were.",
+            )
+
+
 def _warn_of_unwatched(params: PrepareParams) -> None:
     paths = [source.path for source in params.sources if isinstance(source, FileSource)]
-    paths += [path for path in (params.withdrawn, params.token_budget.tokenizer) if path is not None]
-    if params.teacher.kind != "offline":
-        paths += params.teacher.endpoints
-        paths += [name for name in params.teacher.templates.model_dump().values() if Path(name).is_file()]
+    named = [params.withdrawn, params.token_budget.tokenizer, params.quality.overlap.benchmarks_folder, params.template]
+    named += [params.recovery.completed_by] if params.recovery else []
+    named += [*params.teacher.endpoints, *params.teacher.templates.model_dump().values()]
+    # Names of what ships with judgeforge are no paths.
+    paths += [path for path in named if path is not None and (path == params.withdrawn or Path(path).exists())]
     for path in map(Path, paths):
         if path != TOKENIZER and not path.resolve().is_relative_to(WATCHED.resolve()):
             say(f"DVC does not watch {path}: copy it into {WATCHED}/, so that new rows run the stage again.")

@@ -1,6 +1,7 @@
 """Which instruction a row belongs to, and on which side of the split that instruction lies."""
 
 import hashlib
+import unicodedata
 
 import polars as pl
 
@@ -9,8 +10,12 @@ from judgeforge.prepare.hashing import draw, to_keys
 
 
 def compute_prompt_id(instruction: str) -> str:
-    """Return a short stable digest of the instruction's text without surrounding white space."""
-    return hashlib.sha256(instruction.strip().encode()).hexdigest()[:16]
+    """Return a short stable digest of the instruction's text, whatever its white space and Unicode's way to compose it.
+
+    So copies of one instruction that were exported differently are one instruction, on one side of the split.
+    """
+    text = " ".join(unicodedata.normalize("NFC", instruction).split())
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def choose_validation_prompts(prompts: pl.Series, fraction: float, seed: int) -> pl.Series:

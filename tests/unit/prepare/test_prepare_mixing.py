@@ -111,7 +111,8 @@ def test_an_id_twice_is_set_aside(tmp_path, load):
     path.write_text(path.read_text() + "\n" + path.read_text())
     rows, bad, loader = load({"path": str(path), "columns": EXPORT})
     assert rows.height == 3
-    assert [(row.line, row.reason) for row in bad] == [(n, "its id is that of an earlier row") for n in (4, 5, 6)]
+    assert [row.line for row in bad] == [4, 5, 6]
+    assert all(row.reason.startswith("its id is that of an earlier row of this source") for row in bad)
     assert loader.counts["source0"].quarantined == 3
 
 

@@ -15,7 +15,6 @@ BAD_ROWS = [
     ({"orig_score": "6"}, "'6' is not a whole score from 1 to 5"),
     ({"orig_score": 0}, "0 is not a whole score"),
     ({"orig_score": 4.5}, "4.5 is not a whole score"),
-    ({"orig_score": 4.0}, "4.0 is not a whole score"),
     ({"orig_score": "04"}, "'04' is not a whole score"),
     ({"orig_score": True}, "True is not a whole score"),
     ({"orig_score5_description": ...}, "orig_score5_description is missing"),

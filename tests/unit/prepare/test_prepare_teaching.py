@@ -61,7 +61,7 @@ class RecordingTeacher:
         return rows.select(pl.when(known).then(text)).to_series()
 
     def describe(self):
-        return {"asked": {name: len(rows) for name, rows in self.asked.items()}}
+        return {"kind": "recording", "asked": {name: len(rows) for name, rows in self.asked.items()}}
 
 
 def write_rows(path, rows):
@@ -114,7 +114,7 @@ def test_a_teacher_writes_what_is_missing_and_what_it_has_no_answer_for_is_dropp
     }
     assert (len(direct), values["left_out"]["untaught_direct"], values["formats"]["direct"]["rows"]) == (16, 8, 16)
     pairs = load_training_examples(tmp_path / "train", "pairwise")
-    assert values["teacher"] == {"asked": {"pairwise": 24, "direct": 24}}
+    assert values["teacher"] == {"kind": "recording", "asked": {"pairwise": 24, "direct": 24}}
     first = teacher.asked["pairwise"][0]
     assert {"instruction", "reference", "criteria", "levels", "choice", "score_a", "score_b"} <= set(first)
     assert all((pair["score_a"] > pair["score_b"]) == (pair["choice"] == "A") for pair in teacher.asked["pairwise"])

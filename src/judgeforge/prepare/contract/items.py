@@ -12,7 +12,7 @@ from judgeforge.grading.records import DirectItem, Format, PairwiseItem, Rubric,
 from judgeforge.grading.templates import JudgeTemplate
 from judgeforge.params import TokenBudgetParams
 from judgeforge.prepare.contract.budget import Item, TokenCounter, TooLong, count_fates, fit_to_budget
-from judgeforge.prepare.contract.tokens import load_token_counter
+from judgeforge.prepare.contract.tokens import find_tokenizer, load_token_counter
 
 _SLICE = 2_000
 """Rows whose tokens are held at once."""
@@ -76,6 +76,16 @@ class TokenBudget:
         counts.update({"whole": len(tokens) - found["cut"] - found["dropped"]})
         counts.update({fate: found[fate] for fate in ("cut", "dropped")})
         self.fates[name] = {**counts, "longest_tokens": longest}
+
+
+def require_tokenizer(params: TokenBudgetParams) -> None:
+    """Check, before rows are read and teachers paid, that there is a tokenizer to count by.
+
+    Raises:
+        InputError: there is none.
+    """
+    if params.max_tokens is not None and params.tokenizer is not None:
+        find_tokenizer(Path(params.tokenizer))
 
 
 def build_token_budget(params: TokenBudgetParams, template: JudgeTemplate) -> TokenBudget | None:

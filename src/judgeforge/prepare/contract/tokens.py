@@ -9,17 +9,26 @@ from judgeforge.grading.rendering import render_chat
 from judgeforge.prepare.contract.budget import Exchange, TokenCounter
 
 
-def load_token_counter(folder: Path) -> TokenCounter:
-    """Load the counter of the tokenizer in ``folder``.
+def find_tokenizer(folder: Path) -> None:
+    """Check that a folder holds a tokenizer.
 
     Raises:
-        InputError: there is none.
+        InputError: it does not.
     """
     if not (folder / "tokenizer_config.json").is_file():
         raise InputError(
             f"There is no tokenizer in {folder}.",
             "run 'dvc repro base', or correct prepare.token_budget.tokenizer in params.yaml.",
         )
+
+
+def load_token_counter(folder: Path) -> TokenCounter:
+    """Load the counter of the tokenizer in ``folder``.
+
+    Raises:
+        InputError: there is none.
+    """
+    find_tokenizer(folder)
     from transformers import AutoTokenizer  # noqa: PLC0415 - takes seconds, and only a budget needs it
 
     return build_token_counter(AutoTokenizer.from_pretrained(folder))

@@ -91,6 +91,13 @@ def require_passed(findings: Mapping[str, Finding]) -> None:
         InputError: some are; each is named with its share, its threshold and a row.
     """
     failed = [_describe(name, finding) for name, finding in findings.items() if not finding["passed"]]
+    if failed and all(finding["passed"] for name, finding in findings.items() if name != "position_balance"):
+        raise InputError(
+            f"The pairs fail a check: {failed[0]}.",
+            "prepare places half of its own pairs each way: what leans are pairs of yours that stand as they are, or "
+            "those that the teacher or the token budget left out. Mend your pairs, let the teacher draw more often "
+            "(attempts), or raise prepare.quality.balance.max_position_lean in params.yaml.",
+        )
     if failed:
         raise InputError(
             f"The rows fail {'a check' if len(failed) == 1 else f'{len(failed)} checks'}: {'; '.join(failed)}.",

@@ -209,7 +209,7 @@ class Checker:
         if self._written_levels is not None and self._lacks_rubric(raw):
             count = self._written_levels
         scale = Scale(self._layout.lowest, self._layout.lowest + count - 1)
-        text = str(value) if type(value) is int else value
+        text = str(int(value)) if type(value) is int or (type(value) is float and value.is_integer()) else value
         if isinstance(text, str) and text.strip() in {str(score) for score in scale.scores}:
             return None
         return f"{name}: {value!r} is not a whole score from {scale.describe()}"

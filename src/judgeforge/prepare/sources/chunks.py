@@ -80,8 +80,7 @@ class ObjectChunk:
 
     def get_numerals(self, name: str) -> pl.Series:
         """See ``Chunk``."""
-        values = (row.get(name) for row in self.rows)
-        return _build(name, [str(value) if type(value) is int else value for value in values])[0]
+        return _build(name, [_write_numeral(row.get(name)) for row in self.rows])[0]
 
     def get_lists(self, name: str) -> Texts:
         """See ``Chunk``."""
@@ -121,6 +120,10 @@ class FrameChunk:
 
     def get_numerals(self, name: str) -> pl.Series:
         """See ``Chunk``."""
+        if name in self.frame.columns and self.frame[name].dtype.is_float():
+            # What pandas makes of whole numbers as soon as one is missing.
+            values = [_write_numeral(value) for value in self.frame[name]]
+            return pl.Series(name, [value if isinstance(value, str) else None for value in values], dtype=pl.String)
         return self._get(name, pl.String(), lambda kind: kind == pl.String or kind.is_integer())[0]
 
     def get_lists(self, name: str) -> Texts:
@@ -139,6 +142,12 @@ class FrameChunk:
             return column.cast(wanted), []
         others = column.is_not_null().arg_true().to_list()
         return pl.Series(name, [None] * self.frame.height, dtype=wanted), others
+
+
+def _write_numeral(value: Any) -> Any:
+    if type(value) is int or (type(value) is float and value.is_integer()):
+        return str(int(value))
+    return value
 
 
 def _is_text(value: Any) -> bool:

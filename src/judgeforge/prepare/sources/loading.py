@@ -10,7 +10,7 @@ import polars as pl
 from judgeforge.errors import InputError
 from judgeforge.files import read_text
 from judgeforge.params import PrepareParams
-from judgeforge.params.sources import EmbeddedSource, FileSource, Source
+from judgeforge.params.sources import Constant, EmbeddedSource, FileSource, Source
 from judgeforge.prepare.ahead import work_ahead
 from judgeforge.prepare.contract.verification import Verifier
 from judgeforge.prepare.hashing import hash_texts
@@ -67,6 +67,7 @@ class Loader:
     unused_withdrawals: set[str] = field(default_factory=set)
     _files: dict[str, list[tuple[str, Path]]] = field(default_factory=dict)
     _withdrawn: frozenset[str] = frozenset()
+    _unmet: dict[str, set[str]] = field(default_factory=dict)
     _seen: set[int] | None = None
 
     def __post_init__(self) -> None:
@@ -74,6 +75,7 @@ class Loader:
         self.unused_withdrawals = set(self._withdrawn)
         for source in self.params.sources:
             self.counts[source.name] = SourceCounts()
+            self._unmet[source.name] = _list_named_columns(source)
             if not isinstance(source, EmbeddedSource):
                 self._files[source.name] = find_files(source)
         if any(source.layout.id for source in self.params.sources):
@@ -96,9 +98,23 @@ class Loader:
                 for chunk in gather_rows(self.embedded):
                     yield self._take(source, source.name, checker, chunk)
                 continue
+            columns: list[str] = []
             for place, path in self._files[source.name]:
                 for chunk in work_ahead(read_chunks(path)):
+                    if unmet := self._unmet[source.name]:
+                        columns = chunk.list_columns()
+                        unmet.difference_update(columns)
                     yield self._take(source, place, checker, chunk)
+            self._require_met(source, columns)
+
+    def _require_met(self, source: Source, columns: Sequence[str]) -> None:
+        """Check that each column that the source's mapping names was met: a mistyped one would count as left blank."""
+        unmet = sorted(self._unmet[source.name])
+        if unmet and columns:
+            raise InputError(
+                f"No row of the source {source.name} has a column {' or '.join(unmet)}, but {', '.join(columns)}.",
+                "correct the columns of that source in prepare.sources of params.yaml (null where there is none).",
+            )
 
     def _take(self, source: Source, place: str, checker: Checker, chunk: Chunk) -> LoadedChunk:
         counts = self.counts[source.name]
@@ -140,18 +156,27 @@ class Loader:
         if self._seen is None:
             return rows, []
         first = []
-        for key in hash_texts(rows["row_id"]).tolist():
+        # Two exports may number their rows alike; within one, an id is one row's.
+        for key in hash_texts([f"{place.split('/', maxsplit=1)[0]}\0{row_id}" for row_id in rows["row_id"]]).tolist():
             first.append(key not in self._seen)
             self._seen.add(key)
         if all(first):
             return rows, []
         kept = pl.Series(first, dtype=pl.Boolean)
-        reason = "its id is that of an earlier row"
+        reason = "its id is that of an earlier row of this source (where several rows share one, let id be null)"
         repeated = [
             QuarantinedRow(place, row["line"], reason, {key: value for key, value in row.items() if key != "prompt_id"})
             for row in rows.filter(~kept).iter_rows(named=True)
         ]
         return rows.filter(kept), repeated
+
+
+def _list_named_columns(source: Source) -> set[str]:
+    """List the columns that the user's own mapping names; the public layouts may lack some."""
+    if isinstance(source, EmbeddedSource) or isinstance(source.columns, str):
+        return set()
+    named = [value for name, value in source.columns if name != "lowest" and not isinstance(value, Constant)]
+    return {column for value in named for column in ((value,) if isinstance(value, str) else value or ())}
 
 
 def find_files(source: Source) -> list[tuple[str, Path]]:
