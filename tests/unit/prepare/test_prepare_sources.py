@@ -66,6 +66,14 @@ def test_bad_lines_do_not_lose_a_json_lines_file(tmp_path, load, raw_row):
     assert loader.counts["source0"] == SourceCounts(read=6, quarantined=4)
 
 
+@pytest.mark.parametrize("line", [b"[1]", b"[" * 2_000, b"\n [[{}]]", b'["text"]'])
+def test_a_first_line_that_is_no_row_does_not_make_an_array_of_the_file(tmp_path, load, raw_row, line):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(line + b"\n" + json.dumps(raw_row()).encode() + b'\n{"orig_response": "\xff"}')
+    rows, bad, _ = load(path)
+    assert rows.height == 1 and len(bad) == 2
+
+
 def test_what_only_the_standard_library_parses_is_read_too(tmp_path, load, raw_row):
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps(raw_row(other=float("nan"))) + "\n" + json.dumps(raw_row(other=10**30)))
@@ -110,8 +118,8 @@ def test_parquet_of_other_types_is_read_where_they_fit_and_set_aside_where_not(t
         ("empty.parquet", b"", "is empty"),
         ("broken.json", b'[{"orig_score": "1"},', "is not valid JSON at line 1"),
         ("comma.json", b'[{"a": 1}\n {"a": 2}]', "is not valid JSON at line 2, column 2: Expecting ','"),
-        ("more.json", b"[1]\n[2]", "is not valid JSON at line 2, column 1: Extra data"),
-        ("latin.json", b'["\xff"]', "is not UTF-8"),
+        ("more.json", b'[{"a": 1}]\n[2]', "is not valid JSON at line 2, column 1: Extra data"),
+        ("latin.json", b'[{"a": "\xff"}]', "is not UTF-8"),
         ("cut.parquet", b"PAR1\x00\x00\x01", "is cut off or not a Parquet file"),
         ("other.parquet", b"no parquet at all", "is cut off or not a Parquet file"),
     ],

@@ -22,6 +22,8 @@ CHUNK_BYTES = 8 * 2**20
 _CHUNK_ROWS = 4_096
 _PARQUET_MAGIC = b"PAR1"
 _BLANK = b" \t\r\n\f\v"
+_ARRAY_STARTS = (b"[{", b"[]", b"[")
+"""What a JSON array of rows begins with."""
 _LONGEST_ROW = 64 * 2**20
 """A row of a JSON array that has not ended after so many characters is taken for a broken file."""
 
@@ -36,21 +38,22 @@ def read_chunks(path: Path) -> Iterator[Chunk]:
         with path.open("rb") as handle:
             head = handle.read(4)
             handle.seek(len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0)
-            first = _find_first(handle)
+            start = _find_start(handle)
     except OSError as error:
         raise InputError(f"Cannot read {path}: {error.strerror}.", "correct prepare.sources in params.yaml.") from error
     if head == _PARQUET_MAGIC or (head and path.suffix == ".parquet"):
         return _read_parquet(path)
-    if not first:
+    if not start:
         raise InputError(f"{path} is empty.", "name one with rows in prepare.sources of params.yaml.")
-    return gather_rows(_parse_array(path)) if first == b"[" else _read_lines(path)
+    return gather_rows(_parse_array(path)) if start in _ARRAY_STARTS else _read_lines(path)
 
 
-def _find_first(handle: Any) -> bytes:
-    while block := handle.read(65_536):
-        if stripped := block.lstrip(_BLANK):
-            return bytes(stripped[:1])
-    return b""
+def _find_start(handle: Any) -> bytes:
+    """Return the first two signs that are no white space: a line of JSON Lines that is no row may begin with [, too."""
+    found = b""
+    while len(found) < 2 and (block := handle.read(65_536)):
+        found += bytes(block.translate(None, _BLANK)[:2])
+    return found[:2]
 
 
 def _read_lines(path: Path) -> Iterator[Chunk]:
