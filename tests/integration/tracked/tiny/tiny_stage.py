@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+from judgeforge.grading.templates import load_template, write_template
+
 name, outs = sys.argv[1], [Path(each) for each in sys.argv[2:]]
 with Path("ran.txt").open("a") as log:
     log.write(f"{name} {os.getpid()} {os.environ.get('JUDGEFORGE_PARENT_RUN_ID', '')}\n")
@@ -40,3 +42,5 @@ for out in outs:
     else:
         out.mkdir(exist_ok=True)
         (out / "weights.txt").write_text(f"{name} {params if name in ('merge', 'evaluate-merged') else ''}\n")
+        if name == "merge":
+            write_template(load_template("judgeforge-1"), out)
