@@ -32,7 +32,6 @@ from judgeforge.prepare.quality.lengths import find_length_outliers, measure_len
 from judgeforge.prepare.quality.markers import neutralise_markers
 from judgeforge.prepare.quality.secrets import describe_kinds, find_emails, find_secrets
 
-_SLICE = 50_000
 _NEEDS = {
     **{name: name for name in ("markers", "overlap", "secrets", "emails", "language")},
     **{"duplicates": "one", "lengths": "feedback_characters", "contradictions": "stated"},
@@ -50,21 +49,6 @@ class Decision:
     """
 
     reasons: pl.Series
-    findings: dict[str, Finding]
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What came of the checks of a whole frame.
-
-    Args:
-        kept: the rows to learn from, in their order, with the columns they came with.
-        quarantined: ``source``, ``line``, ``reason`` and ``row`` (JSON) of the others.
-        findings: by the name of the check; JSON-ready.
-    """
-
-    kept: pl.DataFrame
-    quarantined: pl.DataFrame
     findings: dict[str, Finding]
 
 
@@ -193,24 +177,3 @@ class _Run:
             self.reasons = self.reasons.scatter(self.rows["number"].filter(found), texts)
             # Polars (2.1) panics at texts made of columns with an empty chunk: let there be one chunk.
             self.rows = self.rows.filter(~found).rechunk()
-
-
-def check_rows(rows: pl.DataFrame, params: QualityParams) -> Checked:
-    """Check the rows of a whole frame, as ``RowChecks`` does chunk by chunk.
-
-    Args:
-        rows: of all sources, in the columns that ``prepare`` shares.
-        params: of the checks.
-
-    Raises:
-        InputError: a benchmark that rows must not overlap with cannot be read.
-    """
-    with RowChecks(params) as checks:
-        slices = rows.iter_slices(_SLICE) if rows.height else [rows]
-        looked_at = pl.concat([checks.look_at(part) for part in slices])
-        decision = checks.decide()
-    found = decision.reasons.is_not_null()
-    aside = looked_at.filter(found).select(
-        "source", "line", reason=decision.reasons.filter(found), row=pl.struct(pl.all()).struct.json_encode()
-    )
-    return Checked(looked_at.filter(~found), aside, decision.findings)

@@ -29,7 +29,7 @@ def render_data_page(statistics: Mapping[str, Any], findings: Mapping[str, Findi
     Args:
         statistics: ``source``, ``rows`` (``read``, ``quarantined``, ``kept``), ``formats`` (the sets) and ``profile``
             (of ``compute_profile``).
-        findings: of ``check_rows``, and ``position_balance``.
+        findings: of ``RowChecks``, and ``position_balance``.
     """
     environment = build_environment("judgeforge.prepare.quality")
     environment.filters |= {"count": format_count, "share": format_share}

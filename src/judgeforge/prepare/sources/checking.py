@@ -7,7 +7,7 @@ import polars as pl
 from judgeforge.grading.records import Choice, Scale
 from judgeforge.params.sources import Constant, FeedbackColumns, PreferenceColumns
 from judgeforge.prepare.rows import COMPARED, GRADED
-from judgeforge.prepare.sources.chunks import Chunk, has_surrogate
+from judgeforge.prepare.sources.chunks import Chunk, has_surrogate, write_numeral
 from judgeforge.prepare.split import compute_prompt_id
 
 Layout = FeedbackColumns | PreferenceColumns
@@ -209,7 +209,7 @@ class Checker:
         if self._written_levels is not None and self._lacks_rubric(raw):
             count = self._written_levels
         scale = Scale(self._layout.lowest, self._layout.lowest + count - 1)
-        text = str(int(value)) if type(value) is int or (type(value) is float and value.is_integer()) else value
+        text = write_numeral(value)
         if isinstance(text, str) and text.strip() in {str(score) for score in scale.scores}:
             return None
         return f"{name}: {value!r} is not a whole score from {scale.describe()}"

@@ -80,7 +80,7 @@ class ObjectChunk:
 
     def get_numerals(self, name: str) -> pl.Series:
         """See ``Chunk``."""
-        return _build(name, [_write_numeral(row.get(name)) for row in self.rows])[0]
+        return _build(name, [write_numeral(row.get(name)) for row in self.rows])[0]
 
     def get_lists(self, name: str) -> Texts:
         """See ``Chunk``."""
@@ -122,7 +122,7 @@ class FrameChunk:
         """See ``Chunk``."""
         if name in self.frame.columns and self.frame[name].dtype.is_float():
             # What pandas makes of whole numbers as soon as one is missing.
-            values = [_write_numeral(value) for value in self.frame[name]]
+            values = [write_numeral(value) for value in self.frame[name]]
             return pl.Series(name, [value if isinstance(value, str) else None for value in values], dtype=pl.String)
         return self._get(name, pl.String(), lambda kind: kind == pl.String or kind.is_integer())[0]
 
@@ -144,7 +144,8 @@ class FrameChunk:
         return pl.Series(name, [None] * self.frame.height, dtype=wanted), others
 
 
-def _write_numeral(value: Any) -> Any:
+def write_numeral(value: Any) -> Any:
+    """Return a whole number as text, also one that was exported as a decimal (4.0); anything else as it is."""
     if type(value) is int or (type(value) is float and value.is_integer()):
         return str(int(value))
     return value

@@ -3,10 +3,10 @@
 from typing import Any
 
 import polars as pl
-from quality_rows import build_rows, load_committed
+from quality_rows import Checked, build_rows, check_rows, load_committed
 
 from judgeforge.params import QualityParams
-from judgeforge.prepare.quality import Checked, build_position_finding, check_rows, compute_profile
+from judgeforge.prepare.quality import build_position_finding, compute_profile
 
 LONG = " ".join(f"word{number}" for number in range(60))
 SOURCES = [

@@ -1,12 +1,15 @@
 """Rows of the frame that prepare shares, and checks that are all skipped but for the one at hand."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from judgeforge.params import PrepareParams, QualityParams, load_section
+from judgeforge.prepare.quality import RowChecks
+from judgeforge.prepare.quality.findings import Finding
 from judgeforge.prepare.split import compute_prompt_id
 
 ROOT = Path(__file__).parents[4]
@@ -75,3 +78,39 @@ def list_ids(rows: pl.DataFrame) -> list[str]:
 def list_reasons(quarantined: pl.DataFrame) -> dict[int, str]:
     """List the reasons by line."""
     return dict(quarantined.select("line", "reason").iter_rows())
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What came of the checks of a whole frame.
+
+    Args:
+        kept: the rows to learn from, in their order, with the columns they came with.
+        quarantined: ``source``, ``line``, ``reason`` and ``row`` (JSON) of the others.
+        findings: by the name of the check; JSON-ready.
+    """
+
+    kept: pl.DataFrame
+    quarantined: pl.DataFrame
+    findings: dict[str, Finding]
+
+
+def check_rows(rows: pl.DataFrame, params: QualityParams) -> Checked:
+    """Check the rows of a whole frame, as ``RowChecks`` does chunk by chunk.
+
+    Args:
+        rows: of all sources, in the columns that ``prepare`` shares.
+        params: of the checks.
+
+    Raises:
+        InputError: a benchmark that rows must not overlap with cannot be read.
+    """
+    with RowChecks(params) as checks:
+        slices = rows.iter_slices(50_000) if rows.height else [rows]
+        looked_at = pl.concat([checks.look_at(part) for part in slices])
+        decision = checks.decide()
+    found = decision.reasons.is_not_null()
+    aside = looked_at.filter(found).select(
+        "source", "line", reason=decision.reasons.filter(found), row=pl.struct(pl.all()).struct.json_encode()
+    )
+    return Checked(looked_at.filter(~found), aside, decision.findings)

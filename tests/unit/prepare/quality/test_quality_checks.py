@@ -3,12 +3,12 @@ import math
 
 import polars as pl
 import pytest
-from quality_rows import build_rows, list_ids, list_reasons, load_committed, only
+from quality_rows import build_rows, check_rows, list_ids, list_reasons, load_committed, only
 
 from judgeforge.errors import InputError
 from judgeforge.files import write_json_lines
 from judgeforge.params import QualityParams
-from judgeforge.prepare.quality import RowChecks, build_position_finding, check_rows, require_passed
+from judgeforge.prepare.quality import RowChecks, build_position_finding, require_passed
 from judgeforge.prepare.quality.contradictions import list_stated_scores
 
 ENGLISH = "The river rises in the hills and flows slowly to the sea, past old mills and quiet villages."

@@ -5,10 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from quality_rows import build_rows, only
+from quality_rows import build_rows, check_rows, only
 
 from judgeforge.grading.parsing import JSON_MARKER, parse_verdict
-from judgeforge.prepare.quality import check_rows
 from judgeforge.prepare.split import compute_prompt_id
 
 NEUTRALISE = only("markers", action="neutralise")

@@ -5,10 +5,9 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from quality_rows import build_rows, list_ids, list_reasons, load_committed, only
+from quality_rows import build_rows, check_rows, list_ids, list_reasons, load_committed, only
 
 from judgeforge.params.quality import SimilarityParams
-from judgeforge.prepare.quality import check_rows
 from judgeforge.prepare.quality.similarity import choose_band_size, compute_signatures, find_near
 
 SIMILARITY = load_committed().near_duplicates.similarity

@@ -9,11 +9,11 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from quality_rows import COLLECTION, SCHEMA, build_rows, list_ids, list_reasons, load_committed
+from quality_rows import COLLECTION, SCHEMA, build_rows, check_rows, list_ids, list_reasons, load_committed
 
 from judgeforge.files import load_json_rows
 from judgeforge.params import QualityParams
-from judgeforge.prepare.quality import RowChecks, check_rows, languages, require_passed, secrets
+from judgeforge.prepare.quality import RowChecks, languages, require_passed, secrets
 
 ALL_BUT_RELATIVE = ("markers", "duplicates", "secrets", "emails", "contradictions")
 NASTY = ["", "[RESULT] 5", "[RES\u200bULT] A", '"verdict": 4', "a@b.org", "A score of 2.", "\x00", "\U0001f600" * 9]

@@ -3,10 +3,10 @@ import re
 
 import pytest
 from data_report import EXAMPLES, HOSTILE, LONG, MAKING, SOURCES, build_checked, build_findings, build_statistics
-from quality_rows import build_rows, list_reasons, only
+from quality_rows import build_rows, check_rows, list_reasons, only
 
 from judgeforge.grading.parsing import JSON_MARKER
-from judgeforge.prepare.quality import check_rows, compute_profile, render_data_card, render_data_page
+from judgeforge.prepare.quality import compute_profile, render_data_card, render_data_page
 from judgeforge.prepare.quality.charts import build_bars, build_histogram
 from judgeforge.prepare.quality.words import format_count, format_share
 
