@@ -12,8 +12,9 @@ from safetensors.torch import load_file
 from judgeforge.engines.transformers import load_weights
 from judgeforge.errors import InputError
 from judgeforge.files import load_json_rows
-from judgeforge.train.checkpoints import compute_run_key, find_newest, mark_complete
+from judgeforge.train.checkpoints import compute_run_key, find_newest, seal
 from judgeforge.train.dataset import IGNORED, LeftPadCollator, TokenRows, load_examples, load_lineage, tokenize_examples
+from judgeforge.train.guard import UpdateGuard
 from judgeforge.train.model import build_model, load_tokenizer
 from judgeforge.train.order import LengthGroupedOrder
 from judgeforge.train.trainer import CompletionTrainer, build_arguments
@@ -86,12 +87,18 @@ def test_a_changed_parameter_starts_afresh(train, tmp_path):
 
 
 def test_a_torn_checkpoint_is_passed_over(tmp_path):
-    for step in (2, 10, 12):
-        (tmp_path / f"checkpoint-{step}").mkdir()
-    assert find_newest(tmp_path) is None
-    mark_complete(tmp_path, 2)
-    mark_complete(tmp_path, 10)
-    assert find_newest(tmp_path).name == "checkpoint-10"
+    for step in (2, 10, 14, 18, 22):
+        folder = tmp_path / f"checkpoint-{step}"
+        (folder / "inner").mkdir(parents=True)
+        (folder / "inner" / "weights").write_bytes(b"x" * step)
+        if step < 22:
+            seal(folder)
+    (tmp_path / "checkpoint-18" / "COMPLETE").write_text("")
+    (tmp_path / "checkpoint-14" / "inner" / "weights").write_bytes(b"x" * 13)
+    assert find_newest(tmp_path) == tmp_path / "checkpoint-10"
+    (tmp_path / "checkpoint-10" / "inner" / "weights").unlink()
+    assert find_newest(tmp_path) == tmp_path / "checkpoint-2"
+    assert find_newest(tmp_path / "none") is None
 
 
 def test_run_key_follows_contents(tmp_path):
@@ -109,7 +116,8 @@ def test_the_loss_is_the_models_own_on_completion_tokens(miniature, training_set
     rows = tokenize_examples(load_examples(training_sets, "joint"), tokenizer, 2000)
     batch = LeftPadCollator(tokenizer.pad_token_id)(rows.rows[5:11])
     model = build_model(miniature, small_train_params, longest=100)
-    trainer = CompletionTrainer(model=model, args=build_arguments(small_train_params, str(tmp_path), 1))
+    guard = UpdateGuard("stop", tmp_path, load_tokenizer(miniature))
+    trainer = CompletionTrainer(model=model, args=build_arguments(small_train_params, str(tmp_path), 1), guard=guard)
     with torch.no_grad():
         expected = model(**batch).loss
         ours = trainer.compute_loss(model, dict(batch))

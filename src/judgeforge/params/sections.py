@@ -166,6 +166,8 @@ class TrainParams(Section):
         dtype: of weights and arithmetic.
         gradient_checkpointing: recompute activations to save memory.
         checkpoint_every_steps: updates between checkpoints.
+        keep_checkpoints: how many of them stay while the run lasts.
+        non_finite: at an update whose gradient is not finite ``stop``, or ``skip`` it; its batches are kept.
         log_every_steps: updates between two points of the curve.
         cpu_threads: torch threads when on CPU: a value, since sums depend on it. None: torch's choice.
     """
@@ -185,6 +187,8 @@ class TrainParams(Section):
     dtype: Literal["bfloat16", "float32"]
     gradient_checkpointing: bool
     checkpoint_every_steps: Positive
+    keep_checkpoints: Annotated[int, Field(ge=2)]
+    non_finite: Literal["stop", "skip"]
     log_every_steps: Positive
     cpu_threads: Positive | None
 

@@ -5,12 +5,14 @@ They stand outside DVC's outputs, which DVC deletes before it runs a stage.
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from judgeforge.files import hash_file, write_text
+from judgeforge.errors import InputError
+from judgeforge.files import hash_file, load_json, write_json
 
 _MARK = "COMPLETE"
 
@@ -28,15 +30,27 @@ def compute_run_key(values: dict[str, Any], files: Iterable[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def mark_complete(folder: str | Path, step: int) -> None:
-    """Mark the checkpoint of ``step`` as whole."""
-    write_text(Path(folder) / f"checkpoint-{step}" / _MARK, "")
+def seal(checkpoint: Path) -> None:
+    """Mark a checkpoint as whole, once all its files are on the disk: the mark holds their sizes."""
+    files = sorted(path for path in checkpoint.rglob("*") if path.is_file() and path.name != _MARK)
+    for path in files:
+        with path.open("rb") as handle:
+            os.fsync(handle.fileno())
+    write_json(checkpoint / _MARK, {str(path.relative_to(checkpoint)): path.stat().st_size for path in files})
 
 
 def find_newest(folder: Path) -> Path | None:
-    """Find the newest whole checkpoint; one torn by a kill has no mark and is passed over."""
-    whole = [path for path in folder.glob("checkpoint-*") if (path / _MARK).is_file()]
+    """Find the newest whole checkpoint; one torn by a kill or a power cut is passed over."""
+    whole = [path for path in folder.glob("checkpoint-*") if _is_whole(path)]
     return max(whole, key=lambda path: int(path.name.rsplit("-", 1)[1]), default=None)
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    try:
+        sizes = load_json(checkpoint / _MARK)
+    except InputError:  # there is none, or it was torn itself
+        return False
+    return all((checkpoint / name).is_file() and (checkpoint / name).stat().st_size == sizes[name] for name in sizes)
 
 
 def discard_others(root: Path, key: str) -> None:

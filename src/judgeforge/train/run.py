@@ -19,6 +19,7 @@ from judgeforge.params import TrainingFormat, TrainParams
 from judgeforge.progress import say
 from judgeforge.train.checkpoints import compute_run_key, discard_others, find_newest
 from judgeforge.train.dataset import LeftPadCollator, TokenRows, load_examples, load_lineage, tokenize_examples
+from judgeforge.train.guard import StopAtSignal, UpdateGuard
 from judgeforge.train.model import build_model, load_tokenizer
 from judgeforge.train.trainer import CompletionTrainer, LiveLog, build_arguments, build_curve
 from judgeforge.training_sets import load_judge_lineage, write_judge_lineage
@@ -71,8 +72,12 @@ def train_judge(params: TrainParams, job: Job, run: Any) -> None:
         say(f"Resuming {job.format} from {resumed.name}.")
     set_seed(params.seed)
     trainer, log = _build_trainer(params, job, rows, validation, tokenizer, checkpoints, run)
+    stop = StopAtSignal()
+    trainer.add_callback(stop)
     try:
-        trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+        with stop.listen():
+            trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+        stop.require_whole()
         if len(validation):
             # At the end, not at each epoch's: a run resumed from a checkpoint taken there would miss that point.
             trainer.evaluate()
@@ -116,6 +121,7 @@ def _build_trainer(
         eval_dataset=validation if len(validation) else None,
         data_collator=LeftPadCollator(tokenizer.pad_token_id),
         processing_class=tokenizer,
+        guard=UpdateGuard(params.non_finite, checkpoints, tokenizer),
     )
     log = LiveLog(run, rows.tokens, f"train {job.format}")
     trainer.remove_callback(PrinterCallback)

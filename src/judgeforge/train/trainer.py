@@ -1,6 +1,7 @@
 """transformers' Trainer with a loss on completion tokens only, whose logits are the only ones computed."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -8,8 +9,9 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from judgeforge.params import TrainParams
 from judgeforge.progress import progress_bar
-from judgeforge.train.checkpoints import mark_complete
+from judgeforge.train.checkpoints import seal
 from judgeforge.train.dataset import IGNORED
+from judgeforge.train.guard import UpdateGuard, require_space
 from judgeforge.train.order import LengthGroupedOrder
 
 
@@ -20,8 +22,9 @@ class CompletionTrainer(Trainer):
     out five sixths of its work and memory.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, guard: UpdateGuard, **options: Any) -> None:
         super().__init__(**options)
+        self._guard = guard
         # Asks the Trainer to hand over how many tokens are learnt in the whole update, over all its batches.
         self.model_accepts_loss_kwargs = True
 
@@ -33,6 +36,8 @@ class CompletionTrainer(Trainer):
         self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Return the cross-entropy summed over completion tokens, divided by their number in the whole update."""
+        if model.training:
+            self._guard.remember(inputs)
         labels = inputs.pop("labels")
         learnt = labels != IGNORED
         columns = int((labels.shape[1] - learnt.float().argmax(dim=1)).max())
@@ -45,9 +50,20 @@ class CompletionTrainer(Trainer):
         loss = loss / (learnt.sum() if num_items_in_batch is None else num_items_in_batch)
         return (loss, outputs) if return_outputs else loss
 
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        norm = super()._get_grad_norm(model, grad_norm=grad_norm)  # type: ignore[no-untyped-call]
+        self._guard.check(float(norm), model, self.state.global_step + 1)
+        return norm
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        folder = Path(str(self.args.output_dir))
+        require_space(folder, sum(each.numel() for each in model.parameters() if each.requires_grad))
+        super()._save_checkpoint(model, trial)
+        seal(folder / f"checkpoint-{self.state.global_step}")
+
 
 class LiveLog(TrainerCallback):
-    """Show a bar, send the curve to the tracking run as it grows, and mark checkpoints as whole.
+    """Show a bar, and send the curve to the tracking run as it grows.
 
     Args:
         run: the tracking run (``judgeforge.tracking``).
@@ -82,10 +98,6 @@ class LiveLog(TrainerCallback):
             self._clock = (now, epoch)
         if values:
             self._run.log_metrics(values, step=state.global_step)
-
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Mark the checkpoint as whole: this is called once everything in it is written."""
-        mark_complete(args.output_dir, state.global_step)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Close the bar."""
@@ -132,7 +144,9 @@ def build_arguments(params: TrainParams, checkpoints: str, updates: int) -> Trai
         logging_steps=params.log_every_steps,
         prediction_loss_only=True,
         save_steps=params.checkpoint_every_steps,
-        save_total_limit=2,
+        save_total_limit=params.keep_checkpoints,
+        # A loss that is not finite must show.
+        logging_nan_inf_filter=False,
         report_to=[],
         disable_tqdm=True,
         remove_unused_columns=False,

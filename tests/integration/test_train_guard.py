@@ -1,0 +1,106 @@
+"""What keeps a run from being lost: bad updates, signals, and a disk that is nearly full."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+import judgeforge
+from judgeforge.errors import EnvironmentFault, InputError
+from judgeforge.files import load_json_rows
+from judgeforge.train import guard
+from judgeforge.train.trainer import CompletionTrainer
+
+ROOT = Path(__file__).parents[2]
+
+
+def load_weights(judge: Path) -> dict[str, torch.Tensor]:
+    return load_file(judge / "adapter_model.safetensors")
+
+
+@pytest.fixture
+def spoil(monkeypatch):
+    """Let the loss of some updates be infinite."""
+    whole = CompletionTrainer.compute_loss
+
+    def choose(*updates: int) -> None:
+        def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+            loss = whole(self, model, inputs, return_outputs, num_items_in_batch)
+            return loss * float("inf") if model.training and self.state.global_step + 1 in updates else loss
+
+        monkeypatch.setattr(CompletionTrainer, "compute_loss", compute_loss)
+
+    return choose
+
+
+def test_a_bad_update_stops_the_run_and_keeps_its_batch(train, spoil, tmp_path):
+    spoil(3)
+    with pytest.raises(InputError, match="The gradient of update 3 is not finite"):
+        train(tmp_path / "judge", non_finite="stop")
+    (kept,) = tmp_path.rglob("bad-update-3.jsonl")
+    texts = [row["text"] for row in load_json_rows(kept)]
+    assert len(texts) == 2 and all("Add " in text and "[RESULT]" in text for text in texts)
+    assert not (tmp_path / "judge").exists()
+
+
+def test_a_skipped_update_leaves_the_weights_as_they_were(train, spoil, tmp_path, recorded_run):
+    spoil(*range(1, 9))
+    out = train(tmp_path / "spoilt", non_finite="skip", learning_rate=0.01)
+    assert all(not tensor.any() for name, tensor in load_weights(out).items() if "lora_B" in name), "as they began"
+    spoil(3)
+    judge = load_weights(train(tmp_path / "judge", non_finite="skip", learning_rate=0.01))
+    assert all(tensor.isfinite().all() for tensor in judge.values())
+    assert any(tensor.any() for name, tensor in judge.items() if "lora_B" in name)
+
+
+def test_too_many_bad_updates_are_no_accident(train, spoil, tmp_path):
+    spoil(*range(1, 100))
+    with pytest.raises(InputError, match="The gradient of update 11 is not finite"):
+        train(tmp_path / "judge", non_finite="skip", epochs=5)
+
+
+def test_no_checkpoint_is_begun_without_room_for_it(train, tmp_path, monkeypatch):
+    usage = namedtuple("usage", ["total", "used", "free"])
+    monkeypatch.setattr(guard.shutil, "disk_usage", lambda folder: usage(10**9, 10**9, 1000))
+    with pytest.raises(EnvironmentFault, match="A checkpoint needs "):
+        train(tmp_path / "judge")
+    assert not list(tmp_path.rglob("checkpoint-*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_saves_a_checkpoint_and_the_next_run_ends_where_an_unbroken_one_does(
+    number, train, miniature, training_sets, small_train_params, tmp_path
+):
+    changed = {"epochs": 15, "checkpoint_every_steps": 4}
+    whole = load_weights(train(tmp_path / "whole", **changed))
+    document = yaml.safe_load((ROOT / "params.yaml").read_text())
+    document["train"] = small_train_params.model_copy(update=changed).model_dump(mode="json")
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
+    command = [sys.executable, "-m", "judgeforge.train", "--format", "direct", "--data", str(training_sets)]
+    command += ["--base", str(miniature), "--out", "judge", "--curve", "curve.jsonl", "--checkpoints", "checkpoints"]
+    environment = os.environ | {"PYTHONPATH": str(Path(judgeforge.__file__).parents[1])}
+    environment |= {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
+    log = tmp_path / "log"
+    with log.open("wb") as handle:
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=handle, stderr=handle)
+    while not list(tmp_path.glob("checkpoints/*/checkpoint-*/COMPLETE")) and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(number)
+    assert process.wait(120) == 75, log.read_text()
+    (update,) = re.findall(rf"Training was ended by {number.name} after update (\d+)", log.read_text())
+    (saved,) = tmp_path.glob(f"checkpoints/*/checkpoint-{update}")
+    assert (saved / "COMPLETE").is_file() and int(update) < 60
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"Resuming direct from {saved.name}" in done.stderr + done.stdout
+    judge = load_weights(tmp_path / "judge")
+    assert judge.keys() == whole.keys() and all(torch.equal(judge[name], whole[name]) for name in whole)
