@@ -86,6 +86,10 @@ class RecordedRun:
 
     def __init__(self) -> None:
         self.points: list[tuple[int | None, dict[str, float]]] = []
+        self.tags: dict[str, str] = {}
+
+    def set_tags(self, tags: dict[str, str]) -> None:
+        self.tags.update(tags)
 
     def log_metrics(self, values: dict[str, float], step: int | None = None) -> None:
         self.points.append((step, values))

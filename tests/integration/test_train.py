@@ -13,11 +13,10 @@ from judgeforge.engines.transformers import load_weights
 from judgeforge.errors import InputError
 from judgeforge.files import load_json_rows
 from judgeforge.train.checkpoints import compute_run_key, find_newest, seal
-from judgeforge.train.dataset import IGNORED, LeftPadCollator, TokenRows, load_examples, load_lineage, tokenize_examples
-from judgeforge.train.guard import UpdateGuard
-from judgeforge.train.model import build_model, load_tokenizer
-from judgeforge.train.order import LengthGroupedOrder
-from judgeforge.train.trainer import CompletionTrainer, build_arguments
+from judgeforge.train.dataset import load_examples, load_lineage
+from judgeforge.train.model import load_tokenizer
+from judgeforge.train.order import EpochOrder
+from judgeforge.train.tokens import tokenize_examples
 from judgeforge.training_sets import EXAMPLES_SCHEMA, load_judge_lineage, write_judge_lineage, write_table
 
 
@@ -33,6 +32,9 @@ class Killed(Exception):
 class KillingRun:
     def __init__(self, step: int) -> None:
         self.step = step
+
+    def set_tags(self, tags):
+        pass
 
     def log_metrics(self, values, step=None):
         if step == self.step:
@@ -50,7 +52,7 @@ def test_training_lowers_the_loss_and_writes_a_judge(method, train, tmp_path, re
     }
     assert not list(out.rglob("*.bin")), "weights are safetensors only"
     curve = load_json_rows(out.with_suffix(".jsonl"))
-    assert curve[0].keys() == {"step", "loss", "learning_rate", "epoch"}
+    assert curve[0].keys() == {"step", "loss", "learning_rate", "gradient_norm", "epoch"}
     assert "validation_loss" in curve[-1]
 
 
@@ -69,7 +71,7 @@ def test_a_killed_run_resumes_and_ends_where_an_uninterrupted_one_does(killed_at
     whole = train(tmp_path / "whole")
     with pytest.raises(Killed):
         train(tmp_path / "killed", run=KillingRun(killed_at))
-    checkpoints = next((tmp_path / "checkpoints" / "killed").iterdir())
+    checkpoints = next(each for each in (tmp_path / "checkpoints" / "killed").iterdir() if each.name != "tokens")
     assert find_newest(checkpoints).name == f"checkpoint-{resumes_from}"
     assert not (tmp_path / "killed").exists(), "a judge appears whole or not at all"
     resumed = train(tmp_path / "killed")
@@ -111,60 +113,19 @@ def test_run_key_follows_contents(tmp_path):
     assert compute_run_key({"x": 1}, [file]) != before
 
 
-def test_the_loss_is_the_models_own_on_completion_tokens(miniature, training_sets, small_train_params, tmp_path):
-    tokenizer = load_tokenizer(miniature)
-    rows = tokenize_examples(load_examples(training_sets, "joint"), tokenizer, 2000)
-    batch = LeftPadCollator(tokenizer.pad_token_id)(rows.rows[5:11])
-    model = build_model(miniature, small_train_params, longest=100)
-    guard = UpdateGuard("stop", tmp_path, load_tokenizer(miniature))
-    trainer = CompletionTrainer(model=model, args=build_arguments(small_train_params, str(tmp_path), 1), guard=guard)
-    with torch.no_grad():
-        expected = model(**batch).loss
-        ours = trainer.compute_loss(model, dict(batch))
-    assert ours.item() == pytest.approx(expected.item(), rel=1e-5)
-
-
-def test_each_epoch_has_its_own_order_of_batches_of_similar_length():
-    lengths = [(index * 37) % 64 for index in range(64)]
-    order = LengthGroupedOrder(lengths, batch_size=8, seed=1)
+def test_each_epoch_has_its_own_order():
+    order = EpochOrder(64, seed=1)
     first = list(order)
     order.set_epoch(1)
     second = list(order)
     assert sorted(first) == sorted(second) == list(range(64)) and first != second
-    for start in range(0, 64, 8):
-        batch = sorted(lengths[index] for index in first[start : start + 8])
-        assert batch[-1] - batch[0] == 7, "sorted within the pool, eight neighbours a batch"
     order.set_epoch(0)
     assert list(order) == first
 
 
-def test_padding_changes_no_logit(miniature, training_sets):
-    from transformers import AutoModelForCausalLM
-
-    tokenizer = load_tokenizer(miniature)
-    rows = tokenize_examples(load_examples(training_sets, "joint"), tokenizer, 2000).rows
-    collate = LeftPadCollator(tokenizer.pad_token_id)
-    model = AutoModelForCausalLM.from_pretrained(miniature).eval()
-    short, long = min(rows, key=lambda row: row["length"]), max(rows, key=lambda row: row["length"])
-    inputs = [
-        {key: value for key, value in collate(each).items() if key != "labels"} for each in ([short], [short, long])
-    ]
-    with torch.no_grad():
-        alone, together = model(**inputs[0]).logits[0, -1], model(**inputs[1]).logits[0, -1]
-    assert torch.allclose(alone, together, atol=1e-5)
-
-
-def test_only_the_completion_is_learnt(miniature, training_sets):
-    tokenizer = load_tokenizer(miniature)
-    rows = tokenize_examples(load_examples(training_sets, "direct"), tokenizer, 2000)
-    labels = LeftPadCollator(tokenizer.pad_token_id)([rows.rows[0]])["labels"][0]
-    learnt = labels[labels != IGNORED]
-    assert tokenizer.decode(learnt) == "So it goes. [RESULT] 1<|im_end|>"
-
-
 def test_long_rows_are_left_out_and_counted_and_none_left_is_an_error(train, tmp_path, miniature, training_sets):
-    rows = tokenize_examples(load_examples(training_sets, "direct"), load_tokenizer(miniature), 10)
-    assert isinstance(rows, TokenRows) and len(rows) == 0 and rows.too_long == 8
+    table, left_out = tokenize_examples(load_examples(training_sets, "direct"), load_tokenizer(miniature), 10)
+    assert len(table) == 0 and len(left_out) == 8
     with pytest.raises(InputError, match=r"All 8 rows .* over 10 tokens.*max_length_tokens"):
         train(tmp_path / "judge", max_length_tokens=10)
 
@@ -226,9 +187,9 @@ def test_a_judge_tells_which_rows_it_has_seen_its_start_included(train, tmp_path
 
 
 def test_rows_left_out_for_their_length_were_not_seen(training_sets, miniature):
-    rows = tokenize_examples(load_examples(training_sets, "direct"), load_tokenizer(miniature), 10)
-    assert list(rows.left_out) == [f"direct-{n}" for n in range(8)]
-    assert set(load_lineage(training_sets, "direct", rows.left_out)["example_id"]) == {"direct-9"}
+    _, left_out = tokenize_examples(load_examples(training_sets, "direct"), load_tokenizer(miniature), 10)
+    assert left_out == [f"direct-{n}" for n in range(8)]
+    assert set(load_lineage(training_sets, "direct", left_out)["example_id"]) == {"direct-9"}
 
 
 def test_a_missing_base_is_named(tmp_path):

@@ -45,7 +45,7 @@ def spoil(monkeypatch):
 def test_a_bad_update_stops_the_run_and_keeps_its_batch(train, spoil, tmp_path):
     spoil(3)
     with pytest.raises(InputError, match="The gradient of update 3 is not finite"):
-        train(tmp_path / "judge", non_finite="stop")
+        train(tmp_path / "judge", bad_update="stop")
     (kept,) = tmp_path.rglob("bad-update-3.jsonl")
     texts = [row["text"] for row in load_json_rows(kept)]
     assert len(texts) == 2 and all("Add " in text and "[RESULT]" in text for text in texts)
@@ -54,10 +54,10 @@ def test_a_bad_update_stops_the_run_and_keeps_its_batch(train, spoil, tmp_path):
 
 def test_a_skipped_update_leaves_the_weights_as_they_were(train, spoil, tmp_path, recorded_run):
     spoil(*range(1, 9))
-    out = train(tmp_path / "spoilt", non_finite="skip", learning_rate=0.01)
+    out = train(tmp_path / "spoilt", bad_update="skip", learning_rate=0.01)
     assert all(not tensor.any() for name, tensor in load_weights(out).items() if "lora_B" in name), "as they began"
     spoil(3)
-    judge = load_weights(train(tmp_path / "judge", non_finite="skip", learning_rate=0.01))
+    judge = load_weights(train(tmp_path / "judge", bad_update="skip", learning_rate=0.01))
     assert all(tensor.isfinite().all() for tensor in judge.values())
     assert any(tensor.any() for name, tensor in judge.items() if "lora_B" in name)
 
@@ -65,7 +65,7 @@ def test_a_skipped_update_leaves_the_weights_as_they_were(train, spoil, tmp_path
 def test_too_many_bad_updates_are_no_accident(train, spoil, tmp_path):
     spoil(*range(1, 100))
     with pytest.raises(InputError, match="The gradient of update 11 is not finite"):
-        train(tmp_path / "judge", non_finite="skip", epochs=5)
+        train(tmp_path / "judge", bad_update="skip", epochs=5)
 
 
 def test_no_checkpoint_is_begun_without_room_for_it(train, tmp_path, monkeypatch):

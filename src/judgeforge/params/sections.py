@@ -165,9 +165,17 @@ class TrainParams(Section):
         max_length_tokens: a longer row is left out and counted.
         dtype: of weights and arithmetic.
         gradient_checkpointing: recompute activations to save memory.
+        loss_chunk_tokens: logits of this many tokens are held at a time. None: of all that a batch learns.
+        compile: let torch.compile join what stands between the matrix products; takes minutes at the start.
+        liger: let Liger's kernels do it, on a GPU, where the package liger-kernel is installed.
+        validate_every_steps: updates between two looks at the validation loss. None: at the end alone.
+        patience: end after this many looks without a lower validation loss, and take the weights with the lowest.
+            None: train to the end.
         checkpoint_every_steps: updates between checkpoints.
         keep_checkpoints: how many of them stay while the run lasts.
-        non_finite: at an update whose gradient is not finite ``stop``, or ``skip`` it; its batches are kept.
+        bad_update: at one whose gradient is not finite, or whose loss jumps, ``stop``, or ``skip`` it; its batches are
+            kept.
+        max_loss_ratio: a loss jumps where it is over this many times the median of the last 20. None: it never does.
         log_every_steps: updates between two points of the curve.
         cpu_threads: torch threads when on CPU: a value, since sums depend on it. None: torch's choice.
     """
@@ -186,11 +194,23 @@ class TrainParams(Section):
     max_length_tokens: Positive
     dtype: Literal["bfloat16", "float32"]
     gradient_checkpointing: bool
+    loss_chunk_tokens: Positive | None
+    compile: bool
+    liger: bool
+    validate_every_steps: Positive | None
+    patience: Positive | None
     checkpoint_every_steps: Positive
     keep_checkpoints: Annotated[int, Field(ge=2)]
-    non_finite: Literal["stop", "skip"]
+    bad_update: Literal["stop", "skip"]
+    max_loss_ratio: Annotated[float, Field(gt=1)] | None
     log_every_steps: Positive
     cpu_threads: Positive | None
+
+    @model_validator(mode="after")
+    def _keeps_the_best(self) -> "TrainParams":
+        if self.patience is not None and self.validate_every_steps != self.checkpoint_every_steps:
+            raise ValueError("patience needs validate_every_steps and checkpoint_every_steps to be equal")
+        return self
 
 
 class MergeParams(Section):

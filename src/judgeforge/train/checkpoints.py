@@ -15,6 +15,8 @@ from judgeforge.errors import InputError
 from judgeforge.files import hash_file, load_json, write_json
 
 _MARK = "COMPLETE"
+TOKENS = "tokens"
+"""Folder beside the runs' checkpoints: tokens depend on less than a run does, and are kept when it is done."""
 
 
 def compute_run_key(values: dict[str, Any], files: Iterable[Path]) -> str:
@@ -56,5 +58,5 @@ def _is_whole(checkpoint: Path) -> bool:
 def discard_others(root: Path, key: str) -> None:
     """Delete the checkpoints of runs with other inputs: nothing will resume them."""
     for path in root.glob("*"):
-        if path.is_dir() and path.name != key:
+        if path.is_dir() and path.name not in (key, TOKENS):
             shutil.rmtree(path)

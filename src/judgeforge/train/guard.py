@@ -1,4 +1,4 @@
-"""What keeps a run from being lost: an update that is not finite, a signal to stop, and a disk that is nearly full."""
+"""What keeps a run from being lost: a bad update, a signal to stop, and a disk that is nearly full."""
 
 import math
 import shutil
@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from types import FrameType
 from typing import Any, Literal
 
@@ -19,6 +20,8 @@ from judgeforge.progress import say
 
 _MOST_SKIPPED = 10
 """Updates in a row that may be skipped: more are no accident of one batch."""
+_LOSSES_KEPT = 20
+"""Updates whose losses the next one's is held against."""
 _BYTES_A_TRAINED_WEIGHT = 12
 """In fp32: the weight and AdamW's two moments."""
 _SPARE = 1.1
@@ -28,28 +31,39 @@ _SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 
 @dataclass
 class UpdateGuard:
-    """Looks at each update's gradient before it is applied.
+    """Looks at each update before it is applied: at its gradient, and at its loss beside those of the last updates.
 
     Args:
-        action: at one that is not finite ``stop`` the run, or ``skip`` the update: the weights stay as they are.
+        action: at a bad one ``stop`` the run, or ``skip`` the update: the weights stay as they are.
+        max_loss_ratio: most that an update's loss may be of the median of the last ones; None: whatever it is.
         folder: where the batches of such an update are written.
         tokenizer: turns them into text.
+        losses: of the last updates, the newest last.
         skipped: updates that were skipped.
     """
 
     action: Literal["stop", "skip"]
+    max_loss_ratio: float | None
     folder: Path
     tokenizer: Any
+    losses: list[float] = field(default_factory=list)
     skipped: int = 0
     _in_a_row: int = 0
     _batches: list[torch.Tensor] = field(default_factory=list)
+    _loss: list[torch.Tensor] = field(default_factory=list)
 
-    def remember(self, batch: dict[str, torch.Tensor]) -> None:
-        """Keep what goes into the coming update."""
-        self._batches.append(batch["input_ids"].detach())
+    def remember(self, input_ids: torch.Tensor, loss: torch.Tensor) -> None:
+        """Keep what goes into the coming update.
+
+        Args:
+            input_ids: of one of its batches.
+            loss: that batch's part of the update's.
+        """
+        self._batches.append(input_ids.detach())
+        self._loss.append(loss.detach())
 
     def check(self, norm: float, model: Any, update: int) -> None:
-        """Let a finite update through.
+        """Let a good update through.
 
         Args:
             norm: of the whole gradient.
@@ -57,24 +71,36 @@ class UpdateGuard:
             update: its number, from 1.
 
         Raises:
-            InputError: it is not finite, and the action is to stop, or too many in a row were skipped.
+            InputError: it is bad, and the action is to stop, or too many in a row were skipped.
         """
         batches, self._batches = self._batches, []
-        if math.isfinite(norm):
+        loss, self._loss = float(torch.stack(self._loss).sum()), []
+        fault = self._find_fault(norm, loss)
+        if fault is None:
             self._in_a_row = 0
+            self.losses.append(loss)
+            del self.losses[:-_LOSSES_KEPT]
             return
         path = self.folder / f"bad-update-{update}.jsonl"
         write_json_lines(path, [{"text": text} for text in self._decode(batches)])
         self._in_a_row += 1
         if self.action == "stop" or self._in_a_row > _MOST_SKIPPED:
             raise InputError(
-                f"The gradient of update {update} is not finite; its batches stand in {path}.",
-                "lower train.learning_rate, look at those rows, or set train.non_finite to skip.",
+                f"The {fault} of update {update}; its batches stand in {path}.",
+                "lower train.learning_rate, look at those rows, or set train.bad_update to skip.",
             )
         self.skipped += 1
-        say(f"Update {update} is skipped: its gradient is not finite. Its batches stand in {path}.")
+        say(f"Update {update} is skipped: the {fault}. Its batches stand in {path}.")
         for parameter in model.parameters():
             parameter.grad = None
+
+    def _find_fault(self, norm: float, loss: float) -> str | None:
+        if not math.isfinite(norm) or not math.isfinite(loss):
+            return "gradient is not finite"
+        if self.max_loss_ratio is None or len(self.losses) < _LOSSES_KEPT:
+            return None
+        usual = median(self.losses)
+        return f"loss is {loss:.3g}, of {usual:.3g} before" if loss > self.max_loss_ratio * usual else None
 
     def _decode(self, batches: Sequence[torch.Tensor]) -> list[str]:
         return [text for batch in batches for text in self.tokenizer.batch_decode(batch)]

@@ -7,9 +7,15 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from judgeforge.engines.kernels import keep_head_input_whole
 from judgeforge.errors import InputError
 from judgeforge.params import LoraParams, TrainParams
+from judgeforge.train.arithmetic import count_experts
+from judgeforge.train.attention import PACKED_ATTENTION
+
+_PROBE_TOKENS = 8
+"""Of each of the rows that are packed on trial."""
+_PROBE_TOLERANCE = 0.05
+"""Of the largest logit: what sums in another order leave in bf16."""
 
 
 def load_tokenizer(base_folder: Path) -> Any:
@@ -26,11 +32,7 @@ def load_tokenizer(base_folder: Path) -> Any:
     return tokenizer
 
 
-PLAIN_ATTENTION_TOKENS = 512
-"""Up to this row length plain attention is the faster on a CPU, and its memory, which grows by the square, is small."""
-
-
-def build_model(base_folder: Path, params: TrainParams, longest: int) -> Any:
+def build_model(base_folder: Path, params: TrainParams) -> Any:
     """Load the base model for training by ``params.method``.
 
     Frozen weights are held in ``params.dtype``. Trained weights are held in fp32 in both methods: at the learning rates
@@ -39,22 +41,40 @@ def build_model(base_folder: Path, params: TrainParams, longest: int) -> Any:
     Args:
         base_folder: the base model.
         params: the section ``train``.
-        longest: tokens of the longest row.
+
+    Raises:
+        InputError: rows of this model cannot be packed, or it has fewer layers than are to be adapted.
     """
-    full = params.method == "full"
-    dtype = torch.float32 if full else getattr(torch, params.dtype)
-    plain = not torch.cuda.is_available() and longest <= PLAIN_ATTENTION_TOKENS
+    dtype = torch.float32 if params.method == "full" else getattr(torch, params.dtype)
     model = AutoModelForCausalLM.from_pretrained(
-        base_folder, dtype=dtype, use_safetensors=True, attn_implementation="eager" if plain else "sdpa"
+        base_folder, dtype=dtype, use_safetensors=True, attn_implementation=PACKED_ATTENTION
     )
-    keep_head_input_whole(model)
+    require_packable(model)
     model.config.use_cache = False
-    if full:
-        return model
-    adapted = get_peft_model(model, _lora_config(model, params.lora))
-    if params.gradient_checkpointing:
-        adapted.enable_input_require_grads()
-    return adapted
+    return model if params.method == "full" else get_peft_model(model, _lora_config(model, params.lora))
+
+
+def require_packable(model: Any) -> None:
+    """Check that a packed row does not feel what stands before it: models that mix neighbours cannot learn from both.
+
+    The same row behind two others, of the same length, takes the same kernels, so that its logits are the same to the
+    last bit; but for experts, who are asked in other groups.
+
+    Raises:
+        InputError: it does.
+    """
+    vocabulary, length = model.config.get_text_config().vocab_size, _PROBE_TOKENS
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(vocabulary, (1, 3 * length), generator=generator).to(model.device)
+    position_ids = torch.arange(length, device=model.device).repeat(1, 2)
+    options = {"position_ids": position_ids, "row_lengths": [length, length], "use_cache": False}
+    with torch.no_grad():
+        first = model(ids[:, length:], **options).logits[0, length:]
+        second = model(torch.cat([ids[:, :length], ids[:, 2 * length :]], dim=1), **options).logits[0, length:]
+    allowed = _PROBE_TOLERANCE * first.abs().max() if count_experts(model.config.get_text_config()) else 0.0
+    if (first - second).abs().max() > allowed:
+        kind = model.config.model_type
+        raise InputError(f"A base model of type {kind} mixes rows that are packed.", "choose another base model.")
 
 
 def _lora_config(model: Any, lora: LoraParams) -> LoraConfig:

@@ -10,18 +10,25 @@ from typing import Any
 import polars as pl
 import torch
 from peft.utils import CONFIG_NAME
-from transformers import PrinterCallback, set_seed
+from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
 
 from judgeforge.errors import InputError
 from judgeforge.files import load_json, write_folder_atomically, write_json, write_json_lines
 from judgeforge.grading.templates import load_template, write_template
 from judgeforge.params import TrainingFormat, TrainParams
 from judgeforge.progress import say
-from judgeforge.train.checkpoints import compute_run_key, discard_others, find_newest
-from judgeforge.train.dataset import LeftPadCollator, TokenRows, load_examples, load_lineage, tokenize_examples
+from judgeforge.train.arithmetic import count_arithmetic, find_peak
+from judgeforge.train.checkpoints import TOKENS, compute_run_key, discard_others, find_newest
+from judgeforge.train.dataset import load_examples, load_lineage
+from judgeforge.train.environment import describe_environment
+from judgeforge.train.fused import compile_modules, fuse_modules
 from judgeforge.train.guard import StopAtSignal, UpdateGuard
+from judgeforge.train.live import LiveLog, Meter, build_curve
+from judgeforge.train.loss import CompletionLoss
 from judgeforge.train.model import build_model, load_tokenizer
-from judgeforge.train.trainer import CompletionTrainer, LiveLog, build_arguments, build_curve
+from judgeforge.train.packing import PackingCollator
+from judgeforge.train.tokens import TokenRows, load_or_tokenize
+from judgeforge.train.trainer import CompletionTrainer, build_arguments
 from judgeforge.training_sets import load_judge_lineage, write_judge_lineage
 
 
@@ -63,7 +70,7 @@ def train_judge(params: TrainParams, job: Job, run: Any) -> None:
     rows, validation = _load_rows(params, job, tokenizer)
     key = compute_run_key(
         {"params": params.model_dump(), "format": job.format, "torch": torch.__version__},
-        [path for folder in (job.data, job.base) for path in sorted(folder.rglob("*")) if path.is_file()],
+        [*_list_files(job.data), *_list_files(job.base)],
     )
     checkpoints = job.checkpoints / key
     discard_others(job.checkpoints, key)
@@ -74,6 +81,8 @@ def train_judge(params: TrainParams, job: Job, run: Any) -> None:
     trainer, log = _build_trainer(params, job, rows, validation, tokenizer, checkpoints, run)
     stop = StopAtSignal()
     trainer.add_callback(stop)
+    if resumed:
+        trainer.restore_watch(resumed)
     try:
         with stop.listen():
             trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
@@ -90,18 +99,29 @@ def train_judge(params: TrainParams, job: Job, run: Any) -> None:
 
 
 def _load_rows(params: TrainParams, job: Job, tokenizer: Any) -> tuple[TokenRows, TokenRows]:
-    rows = tokenize_examples(load_examples(job.data, job.format), tokenizer, params.max_length_tokens)
-    validation = tokenize_examples(
-        load_examples(job.data, job.format, "validation_"), tokenizer, params.max_length_tokens
+    files = [*_list_files(job.data), *(path for path in _list_files(job.base) if path.suffix != ".safetensors")]
+    key = compute_run_key({"format": job.format, "max_length_tokens": params.max_length_tokens}, files)
+    tokens = job.checkpoints / TOKENS
+    discard_others(tokens, key)
+    rows, validation = (
+        load_or_tokenize(
+            tokens / key / name, load_examples(job.data, job.format, prefix), tokenizer, params.max_length_tokens
+        )
+        for name, prefix in (("training", ""), ("validation", "validation_"))
     )
     if not len(rows):
         raise InputError(
-            f"All {rows.too_long} rows of the training set {job.format} have over {params.max_length_tokens} tokens.",
+            f"All {len(rows.left_out)} rows of the training set {job.format} have over {params.max_length_tokens} "
+            "tokens.",
             "raise train.max_length_tokens.",
         )
-    left_out = f"; {rows.too_long} longer ones left out" if rows.too_long else ""
-    say(f"{job.format}: {len(rows)} rows, {rows.tokens:,} tokens{left_out}.")
+    left_out = f"; {len(rows.left_out)} longer ones left out" if rows.left_out else ""
+    say(f"{job.format}: {len(rows)} rows, {rows.tokens:,} tokens, {rows.learnt_tokens:,} of them learnt{left_out}.")
     return rows, validation
+
+
+def _list_files(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.rglob("*")) if path.is_file()]
 
 
 def _build_trainer(
@@ -113,19 +133,30 @@ def _build_trainer(
     checkpoints: Path,
     run: Any,
 ) -> tuple[CompletionTrainer, LiveLog]:
+    model = build_model(job.base, params)
+    fuse_modules(model, adapters_only=params.liger or params.compile)
+    if params.compile:
+        compile_modules(model)
     steps = math.ceil(math.ceil(len(rows) / params.batch_size) / params.gradient_accumulation)
+    peak = find_peak(getattr(torch, params.dtype))
+    run.set_tags({"peak_flops": f"{peak.flops:.4g} FLOP/s, {peak.source}"} | describe_environment())
+    meter = Meter(count_arithmetic(model), peak)
     trainer = CompletionTrainer(
-        model=build_model(job.base, params, rows.longest),
+        model=model,
         args=build_arguments(params, str(checkpoints), math.ceil(steps * params.epochs)),
         train_dataset=rows,
         eval_dataset=validation if len(validation) else None,
-        data_collator=LeftPadCollator(tokenizer.pad_token_id),
+        data_collator=PackingCollator(tokenizer.pad_token_id),
         processing_class=tokenizer,
-        guard=UpdateGuard(params.non_finite, checkpoints, tokenizer),
+        guard=UpdateGuard(params.bad_update, params.max_loss_ratio, checkpoints, tokenizer),
+        meter=meter,
+        loss=CompletionLoss(model, params.loss_chunk_tokens),
     )
-    log = LiveLog(run, rows.tokens, f"train {job.format}")
+    log = LiveLog(run, meter, f"train {job.format}")
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(log)
+    if params.patience is not None:
+        trainer.add_callback(EarlyStoppingCallback(params.patience))
     return trainer, log
 
 

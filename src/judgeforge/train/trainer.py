@@ -1,54 +1,72 @@
-"""transformers' Trainer with a loss on completion tokens only, whose logits are the only ones computed."""
+"""transformers' Trainer on packed batches, with a loss on completion tokens and a look at each update beforehand."""
 
-import time
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import Trainer, TrainingArguments
 
+from judgeforge.files import load_json, write_json
 from judgeforge.params import TrainParams
-from judgeforge.progress import progress_bar
 from judgeforge.train.checkpoints import seal
-from judgeforge.train.dataset import IGNORED
 from judgeforge.train.guard import UpdateGuard, require_space
-from judgeforge.train.order import LengthGroupedOrder
+from judgeforge.train.live import Meter
+from judgeforge.train.loss import CompletionLoss
+from judgeforge.train.order import EpochOrder
+from judgeforge.train.packing import IGNORED
+
+_GUARD_STATE = "guard.json"
 
 
 class CompletionTrainer(Trainer):
-    """Trainer that asks the model for the logits of the completion's columns alone.
+    """Trainer of judges.
 
-    The vocabulary is the widest matrix of a small model: with a prompt of 200 tokens and an answer of 40, this leaves
-    out five sixths of its work and memory.
+    Args:
+        guard: lets updates through.
+        meter: counts tokens.
+        loss: of a batch.
+        options: the Trainer's own.
     """
 
-    def __init__(self, *, guard: UpdateGuard, **options: Any) -> None:
+    def __init__(self, *, guard: UpdateGuard, meter: Meter, loss: CompletionLoss, **options: Any) -> None:
         super().__init__(**options)
-        self._guard = guard
+        self._guard, self._meter, self._loss = guard, meter, loss
         # Asks the Trainer to hand over how many tokens are learnt in the whole update, over all its batches.
         self.model_accepts_loss_kwargs = True
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedOrder:
+    def _get_train_sampler(self, train_dataset: Any = None) -> EpochOrder:
         rows: Any = self.train_dataset if train_dataset is None else train_dataset
-        return LengthGroupedOrder([row["length"] for row in rows], self.args.train_batch_size, self.args.seed)
+        return EpochOrder(len(rows), self.args.seed)
 
     def compute_loss(
-        self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Return the cross-entropy summed over completion tokens, divided by their number in the whole update."""
-        if model.training:
-            self._guard.remember(inputs)
         labels = inputs.pop("labels")
-        learnt = labels != IGNORED
-        columns = int((labels.shape[1] - learnt.float().argmax(dim=1)).max())
-        outputs = model(**inputs, logits_to_keep=columns + 1)
-        # Column i predicts token i + 1, so the last column predicts nothing.
-        logits = outputs.logits[:, :-1].float()
-        loss = torch.nn.functional.cross_entropy(
-            logits.flatten(0, 1), labels[:, -columns:].flatten(), ignore_index=IGNORED, reduction="sum"
-        )
-        loss = loss / (learnt.sum() if num_items_in_batch is None else num_items_in_batch)
+        total, outputs = self._loss.compute(model, inputs, labels)
+        learnt = (labels != IGNORED).sum()
+        loss = total / (learnt if num_items_in_batch is None else num_items_in_batch)
+        if model.training:
+            self._guard.remember(inputs["input_ids"], loss)
+            self._meter.add(inputs["row_lengths"], int(learnt))
         return (loss, outputs) if return_outputs else loss
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Measure the loss on the validation set: the mean over its completion tokens, however they are batched."""
+        model: Any = self.model_wrapped
+        model.eval()
+        sums = torch.zeros(2, dtype=torch.float64)
+        with torch.no_grad(), self.compute_loss_context_manager():
+            for batch in self.get_eval_dataloader():
+                inputs: Any = self._prepare_inputs(batch)
+                labels = inputs.pop("labels")
+                total, _outputs = self._loss.compute(model, inputs, labels)
+                sums += torch.stack([total.double(), (labels != IGNORED).sum().double()]).cpu()
+        gathered = self.accelerator.reduce(sums.to(self.args.device), reduction="sum")
+        metrics = {"eval_loss": float(gathered[0] / gathered[1])}
+        self.log(dict(metrics))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         norm = super()._get_grad_norm(model, grad_norm=grad_norm)  # type: ignore[no-untyped-call]
@@ -59,60 +77,14 @@ class CompletionTrainer(Trainer):
         folder = Path(str(self.args.output_dir))
         require_space(folder, sum(each.numel() for each in model.parameters() if each.requires_grad))
         super()._save_checkpoint(model, trial)
-        seal(folder / f"checkpoint-{self.state.global_step}")
+        checkpoint = folder / f"checkpoint-{self.state.global_step}"
+        write_json(checkpoint / _GUARD_STATE, {"losses": self._guard.losses, "tokens_seen": self._meter.seen})
+        seal(checkpoint)
 
-
-class LiveLog(TrainerCallback):
-    """Show a bar, and send the curve to the tracking run as it grows.
-
-    Args:
-        run: the tracking run (``judgeforge.tracking``).
-        tokens: number of tokens of one epoch.
-        description: shown before the bar.
-    """
-
-    def __init__(self, run: Any, tokens: int, description: str) -> None:
-        self._run, self._tokens, self._description = run, tokens, description
-        self._bar: Any = None
-        self._opened: Any = None
-        self._clock = (time.monotonic(), 0.0)
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Open the bar."""
-        self._opened = progress_bar()
-        self._bar = self._opened.__enter__()
-        self._task = self._bar.add_task(self._description, total=state.max_steps, note="", completed=state.global_step)
-        self._clock = (time.monotonic(), state.epoch or 0.0)
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Advance the bar."""
-        self._bar.update(self._task, completed=state.global_step)
-
-    def on_log(self, args: Any, state: Any, control: Any, **extra: Any) -> None:
-        """Send a point of the curve; the speed is that since the last point."""
-        values = {name: value for name, value in _rename(extra["logs"]).items() if name != "epoch"}
-        now, epoch = time.monotonic(), state.epoch or 0.0
-        if "loss" in values:
-            values["tokens_per_second"] = self._tokens * (epoch - self._clock[1]) / max(now - self._clock[0], 1e-9)
-            self._bar.update(self._task, note=f"loss {values['loss']:.3f}, {values['tokens_per_second']:,.0f} tokens/s")
-            self._clock = (now, epoch)
-        if values:
-            self._run.log_metrics(values, step=state.global_step)
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Close the bar."""
-        self.close()
-
-    def close(self) -> None:
-        """Close the bar if it is open."""
-        if self._opened is not None:
-            self._opened.__exit__(None, None, None)
-            self._opened = None
-
-
-def _rename(logs: dict[str, float]) -> dict[str, float]:
-    names = {"loss": "loss", "learning_rate": "learning_rate", "eval_loss": "validation_loss", "epoch": "epoch"}
-    return {names[key]: value for key, value in logs.items() if key in names}
+    def restore_watch(self, checkpoint: Path) -> None:
+        """Let guard and meter go on where a checkpoint left them."""
+        state = load_json(checkpoint / _GUARD_STATE)
+        self._guard.losses[:], self._meter.seen = state["losses"], state["tokens_seen"]
 
 
 def build_arguments(params: TrainParams, checkpoints: str, updates: int) -> TrainingArguments:
@@ -141,24 +113,23 @@ def build_arguments(params: TrainParams, checkpoints: str, updates: int) -> Trai
         bf16=params.dtype == "bfloat16",
         use_cpu=not on_gpu,
         gradient_checkpointing=params.gradient_checkpointing,
+        use_liger_kernel=params.liger,
+        # The loss is our own: of packed batches, on completion tokens.
+        liger_kernel_config={"cross_entropy": False, "fused_linear_cross_entropy": False} if params.liger else None,
         logging_steps=params.log_every_steps,
-        prediction_loss_only=True,
+        eval_strategy="no" if params.validate_every_steps is None else "steps",
+        eval_steps=params.validate_every_steps,
         save_steps=params.checkpoint_every_steps,
         save_total_limit=params.keep_checkpoints,
+        load_best_model_at_end=params.patience is not None,
+        metric_for_best_model="eval_loss",
+        greater_is_better=False,
         # A loss that is not finite must show.
         logging_nan_inf_filter=False,
         report_to=[],
         disable_tqdm=True,
         remove_unused_columns=False,
         dataloader_pin_memory=on_gpu,
+        # Packing is a copy of a few kilobytes; on a GPU even that waits for no one.
+        dataloader_num_workers=2 if on_gpu else 0,
     )
-
-
-def build_curve(log_history: list[dict[str, float]]) -> list[dict[str, float]]:
-    """Turn the Trainer's log into the curve file: one object a point, without timings (equal runs, equal files)."""
-    points: dict[int, dict[str, float]] = {}
-    for entry in log_history:
-        values = _rename(entry)
-        if "loss" in values or "validation_loss" in values:
-            points.setdefault(int(entry["step"]), {"step": int(entry["step"])}).update(values)
-    return [dict(sorted(points[step].items())) for step in sorted(points)]
