@@ -117,7 +117,7 @@ def test_adapters_of_a_packed_batch_learn_as_from_its_rows_alone(miniature, trai
     expected, found = gradients(plain, alone), gradients(ours, packed)
     assert len(found) == 14 and found.keys() == expected.keys()
     for name, gradient in found.items():
-        torch.testing.assert_close(gradient, expected[name], rtol=5e-4, atol=1e-5)  # fp32 sums in another order
+        torch.testing.assert_close(gradient, expected[name], rtol=5e-4, atol=1e-4)  # fp32 sums in another order
 
 
 def test_a_model_that_mixes_neighbours_is_refused():

@@ -44,7 +44,7 @@ def spoil(monkeypatch):
 
 def test_a_bad_update_stops_the_run_and_keeps_its_batch(train, spoil, tmp_path):
     spoil(3)
-    with pytest.raises(InputError, match="The gradient of update 3 is not finite"):
+    with pytest.raises(InputError, match="Update 3 is bad: its gradient is not finite"):
         train(tmp_path / "judge", bad_update="stop")
     (kept,) = tmp_path.rglob("bad-update-3.jsonl")
     texts = [row["text"] for row in load_json_rows(kept)]
@@ -64,7 +64,7 @@ def test_a_skipped_update_leaves_the_weights_as_they_were(train, spoil, tmp_path
 
 def test_too_many_bad_updates_are_no_accident(train, spoil, tmp_path):
     spoil(*range(1, 100))
-    with pytest.raises(InputError, match="The gradient of update 11 is not finite"):
+    with pytest.raises(InputError, match="Update 11 is bad: its gradient is not finite"):
         train(tmp_path / "judge", bad_update="skip", epochs=5)
 
 
@@ -104,3 +104,49 @@ def test_a_signal_saves_a_checkpoint_and_the_next_run_ends_where_an_unbroken_one
     assert f"Resuming direct from {saved.name}" in done.stderr + done.stdout
     judge = load_weights(tmp_path / "judge")
     assert judge.keys() == whole.keys() and all(torch.equal(judge[name], whole[name]) for name in whole)
+
+
+@pytest.fixture
+def jump(monkeypatch):
+    """Let the loss of some updates be a hundred times what it is."""
+    whole = CompletionTrainer.compute_loss
+
+    def choose(*updates: int) -> None:
+        remember = guard.UpdateGuard.remember
+
+        def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+            factor = 100 if model.training and self.state.global_step + 1 in updates else 1
+            keep = lambda guard, ids, loss: remember(guard, ids, loss * factor)  # noqa: E731
+            monkeypatch.setattr(guard.UpdateGuard, "remember", keep)
+            return whole(self, model, inputs, return_outputs, num_items_in_batch) * factor
+
+        monkeypatch.setattr(CompletionTrainer, "compute_loss", compute_loss)
+
+    return choose
+
+
+def test_a_loss_that_jumps_is_skipped_as_if_its_rows_were_not_there(train, jump, tmp_path, capsys):
+    jump(22)
+    judge = train(tmp_path / "judge", bad_update="skip", max_loss_ratio=5.0, epochs=6)
+    assert "Update 22 is skipped: its loss is" in capsys.readouterr().err
+    assert list(tmp_path.rglob("bad-update-*")) == [], "gone with the run's checkpoints"
+    assert all(tensor.isfinite().all() for tensor in load_weights(judge).values())
+
+
+def test_a_loss_that_jumps_stops_the_run_and_the_resumed_run_remembers_what_was_usual(train, jump, tmp_path):
+    jump(23)
+    for _ in range(2):  # the second resumes from update 22, and must know the 20 losses before
+        with pytest.raises(InputError, match=r"Update 23 is bad: its loss is .* Its batches stand in"):
+            train(tmp_path / "judge", bad_update="stop", max_loss_ratio=5.0, epochs=6)
+
+
+def test_training_ends_early_with_the_weights_of_the_lowest_validation_loss(train, tmp_path, recorded_run):
+    """A rate that wrecks the model: its validation loss is lowest at the first look."""
+    values = {"validate_every_steps": 2, "patience": 2, "epochs": 10, "learning_rate": 0.1, "method": "full"}
+    judge = train(tmp_path / "judge", **values, keep_checkpoints=2)
+    looks = [(step, point["validation_loss"]) for step, point in recorded_run.points if "validation_loss" in point]
+    print(looks)
+    best = min(looks[:-1], key=lambda look: look[1])
+    assert looks[-2][0] == best[0] + 4 < 40, "two looks after the best"
+    assert looks[-1][1] == pytest.approx(best[1], rel=1e-4), "the judge is the best one"
+    assert judge.is_dir()

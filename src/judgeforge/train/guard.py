@@ -86,11 +86,11 @@ class UpdateGuard:
         self._in_a_row += 1
         if self.action == "stop" or self._in_a_row > _MOST_SKIPPED:
             raise InputError(
-                f"The {fault} of update {update}; its batches stand in {path}.",
+                f"Update {update} is bad: its {fault}. Its batches stand in {path}.",
                 "lower train.learning_rate, look at those rows, or set train.bad_update to skip.",
             )
         self.skipped += 1
-        say(f"Update {update} is skipped: the {fault}. Its batches stand in {path}.")
+        say(f"Update {update} is skipped: its {fault}. Its batches stand in {path}.")
         for parameter in model.parameters():
             parameter.grad = None
 
