@@ -1,15 +1,16 @@
-"""The model to be trained: base weights, and on them adapters (LoRA) or nothing (full fine-tuning)."""
+"""The model to be trained: base weights, and on them adapters (LoRA, QLoRA) or nothing (full fine-tuning)."""
 
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from judgeforge.engines.kernels import keep_head_input_whole
 from judgeforge.errors import InputError
-from judgeforge.params import LoraParams, TrainParams
+from judgeforge.params import TrainParams
+from judgeforge.train.adapters import add_adapters
+from judgeforge.train.quantisation import build_quantisation
 
 
 def load_tokenizer(base_folder: Path) -> Any:
@@ -33,53 +34,32 @@ PLAIN_ATTENTION_TOKENS = 512
 def build_model(base_folder: Path, params: TrainParams, longest: int) -> Any:
     """Load the base model for training by ``params.method``.
 
-    Frozen weights are held in ``params.dtype``. Trained weights are held in fp32 in both methods: at the learning rates
-    of fine-tuning most updates are below bf16's resolution and would be rounded away.
+    Frozen weights are held in ``params.dtype``, or in 4 bits (qlora). Trained weights are held in fp32 in all methods:
+    at the learning rates of fine-tuning most updates are below bf16's resolution and would be rounded away.
 
     Args:
         base_folder: the base model.
         params: the section ``train``.
         longest: tokens of the longest row.
+
+    Raises:
+        InputError: more layers are to be adapted than there are, or there is no bitsandbytes for qlora.
     """
     full = params.method == "full"
     dtype = torch.float32 if full else getattr(torch, params.dtype)
     plain = not torch.cuda.is_available() and longest <= PLAIN_ATTENTION_TOKENS
     model = AutoModelForCausalLM.from_pretrained(
-        base_folder, dtype=dtype, use_safetensors=True, attn_implementation="eager" if plain else "sdpa"
+        base_folder,
+        dtype=dtype,
+        use_safetensors=True,
+        attn_implementation="eager" if plain else "sdpa",
+        quantization_config=build_quantisation(params.dtype) if params.method == "qlora" else None,
     )
     keep_head_input_whole(model)
     model.config.use_cache = False
     if full:
         return model
-    adapted = get_peft_model(model, _lora_config(model, params.lora))
+    adapted: Any = add_adapters(model, params.lora)
     if params.gradient_checkpointing:
         adapted.enable_input_require_grads()
     return adapted
-
-
-def _lora_config(model: Any, lora: LoraParams) -> LoraConfig:
-    layers = model.config.num_hidden_layers
-    if lora.last_layers is not None and lora.last_layers > layers:
-        raise InputError(
-            f"train.lora.last_layers is {lora.last_layers}, but the base model has {layers} layers.",
-            f"set it to {layers} or less, or to null for all.",
-        )
-    return LoraConfig(
-        r=lora.rank,
-        lora_alpha=lora.alpha,
-        lora_dropout=lora.dropout,
-        # "all-linear" would do, but peft takes layers_to_transform only with a list.
-        target_modules=_linear_names(model),
-        layers_to_transform=None if lora.last_layers is None else list(range(layers - lora.last_layers, layers)),
-        task_type="CAUSAL_LM",
-    )
-
-
-def _linear_names(model: Any) -> list[str]:
-    head = model.get_output_embeddings()
-    names = {
-        name.rsplit(".", 1)[-1]
-        for name, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear) and module is not head
-    }
-    return sorted(names)

@@ -17,6 +17,7 @@ from judgeforge.files import load_json, write_folder_atomically, write_json, wri
 from judgeforge.grading.templates import load_template, write_template
 from judgeforge.params import TrainingFormat, TrainParams
 from judgeforge.progress import say
+from judgeforge.train.adapters import fold_into_whole_base, list_notes
 from judgeforge.train.checkpoints import compute_run_key, discard_others, find_newest
 from judgeforge.train.dataset import LeftPadCollator, TokenRows, load_examples, load_lineage, tokenize_examples
 from judgeforge.train.guard import StopAtSignal, UpdateGuard
@@ -123,6 +124,8 @@ def _build_trainer(
         processing_class=tokenizer,
         guard=UpdateGuard(params.non_finite, checkpoints, tokenizer),
     )
+    for note in list_notes(trainer.model, params):
+        say(note)
     log = LiveLog(run, rows.tokens, f"train {job.format}")
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(log)
@@ -133,9 +136,12 @@ def _write_judge(trainer: CompletionTrainer, params: TrainParams, job: Job, line
     folded = job.format == "form"
     model: Any = trainer.model
     tokenizer: Any = trainer.processing_class
+    notes = list_notes(model, params)
     if folded and params.method == "lora":
         # In fp32, so that the sum of weight and update is rounded once.
         model = model.float().merge_and_unload()
+    elif folded and params.method == "qlora":
+        model = fold_into_whole_base(model, job.base)
     if folded or params.method == "full":
         model = model.to(getattr(torch, params.dtype))
         model.config.use_cache = True
@@ -146,12 +152,13 @@ def _write_judge(trainer: CompletionTrainer, params: TrainParams, job: Job, line
         write_judge_lineage(lineage, folder)
         (folder / "README.md").unlink(missing_ok=True)  # peft's model card: boilerplate without a fact of ours
         _order_targets(folder / CONFIG_NAME)
-        facts = {"format": job.format, "base": str(job.base), "train": params.model_dump(mode="json")}
+        facts = {"format": job.format, "base": str(job.base), "train": params.model_dump(mode="json"), "notes": notes}
         write_json(folder / "training.json", facts)
 
 
 def _order_targets(path: Path) -> None:
-    """Sort an adapter's target modules: peft writes a set, so equal judges would differ in bytes from run to run."""
+    """Sort an adapter's targets: peft writes sets, so equal judges would differ in bytes from run to run."""
     if path.is_file():
         config = load_json(path)
-        write_json(path, config | {"target_modules": sorted(config["target_modules"])})
+        targets = {name: config.get(name) for name in ("target_modules", "target_parameters")}
+        write_json(path, config | {name: sorted(each) for name, each in targets.items() if each})
