@@ -13,7 +13,6 @@ from judgeforge.files import load_json
 from judgeforge.merge.run import merge_judges
 from judgeforge.train.adapters import add_adapters, find_targets
 from judgeforge.train.model import build_model
-
 from tests.integration.families import FAMILIES, build_family
 
 LINEAR = ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"]
@@ -50,7 +49,9 @@ def test_all_linear_layers_and_experts_are_adapted_and_neither_head_nor_router(n
     assert not any(re.search(r"head|embed|norm|\bgate\b|shared_expert_gate|router", each) for each in adapted)
     assert {int(re.search(r"layers\.(\d)", each)[1]) for each in adapted} == {0, 1}
     if name in MIXTURES:
-        parameters = {f"model.layers.{layer}.mlp.experts.{each}" for layer in (0, 1) for each in ("gate_up_proj", "down_proj")}
+        parameters = {
+            f"model.layers.{layer}.mlp.experts.{each}" for layer in (0, 1) for each in ("gate_up_proj", "down_proj")
+        }
         assert set(targets.experts) == parameters
         assert {"model.layers.0.mlp.gate", "model.layers.1.mlp.gate"} <= set(targets.routers)
         assert {f"model.layers.{layer}.mlp.experts" for layer in (0, 1)} <= adapted
@@ -80,7 +81,9 @@ class SingleExperts(torch.nn.Module):
         super().__init__()
         self.config = config
         experts = torch.nn.ModuleList([torch.nn.ModuleDict({"w": torch.nn.Linear(4, 4)}) for _ in range(2)])
-        self.block = torch.nn.ModuleDict({"experts": experts, "gate": torch.nn.Linear(4, 2), "w": torch.nn.Linear(4, 4)})
+        self.block = torch.nn.ModuleDict(
+            {"experts": experts, "gate": torch.nn.Linear(4, 2), "w": torch.nn.Linear(4, 4)}
+        )
 
     def get_output_embeddings(self):
         return None
@@ -97,10 +100,17 @@ def test_experts_that_are_linear_layers_are_taken_or_left_as_such(base, small_tr
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
-def test_a_mixture_learns_in_its_experts_and_its_router_stays(checkpointing, base, train, small_train_params, tmp_path, capsys):
+def test_a_mixture_learns_in_its_experts_and_its_router_stays(
+    checkpointing, base, train, small_train_params, tmp_path, capsys
+):
     lora = small_train_params.lora.model_copy(update={"last_layers": None, "dropout": 0.1})
     judge = train(
-        tmp_path / "judge", base=base("mixtral"), lora=lora, learning_rate=0.01, epochs=1, gradient_checkpointing=checkpointing
+        tmp_path / "judge",
+        base=base("mixtral"),
+        lora=lora,
+        learning_rate=0.01,
+        epochs=1,
+        gradient_checkpointing=checkpointing,
     )
     before = AutoModelForCausalLM.from_pretrained(base("mixtral")).state_dict()
     after = load_weights(judge, None, "float32").state_dict()
