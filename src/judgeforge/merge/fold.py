@@ -49,7 +49,7 @@ def split_experts(folder: Path, dtype: str) -> None:
     merged = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype), use_safetensors=True)
     # A model is saved by the names that it was loaded by; one that was not loaded, by those of its family's files.
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(merged.config)
+        model = AutoModelForCausalLM.from_config(merged.config)  # type: ignore[no-untyped-call]
     model.load_state_dict(merged.state_dict(), assign=True)
     model.tie_weights()
     for path in [*folder.glob("*.safetensors"), *folder.glob("*.safetensors.index.json")]:

@@ -2,7 +2,7 @@
 
 import torch
 from transformers import BitsAndBytesConfig
-from transformers.utils import is_bitsandbytes_available
+from transformers.utils.import_utils import is_bitsandbytes_available
 
 from judgeforge.errors import InputError
 
@@ -23,9 +23,9 @@ def build_quantisation(dtype: str) -> BitsAndBytesConfig:
     """
     if not is_bitsandbytes_available():
         raise InputError("train.method qlora needs bitsandbytes, which is not installed.", _REMEDY)
-    from transformers.integrations import validate_bnb_backend_availability  # noqa: PLC0415 - imports bitsandbytes
+    from transformers.integrations import bitsandbytes  # noqa: PLC0415 - imports the library
 
-    if not validate_bnb_backend_availability(raise_exception=False):
+    if not bitsandbytes.validate_bnb_backend_availability(raise_exception=False):  # type: ignore[no-untyped-call]
         raise InputError("train.method qlora: bitsandbytes knows none of this machine's devices.", _REMEDY)
     return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
         load_in_4bit=True,
