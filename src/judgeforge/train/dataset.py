@@ -109,7 +109,8 @@ def tokenize_examples(examples: Sequence[TrainingExample], tokenizer: Any, max_l
     return TokenRows([row for row, whole in zip(rows, fits, strict=True) if whole], left_out)
 
 
-def _round_up(length: int) -> int:
+def round_up(length: int) -> int:
+    """Round a number of tokens up to the width of a batch."""
     return -(-length // _WIDTH_STEP) * _WIDTH_STEP
 
 
@@ -125,7 +126,7 @@ class LeftPadCollator:
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Return ``input_ids``, ``attention_mask``, ``position_ids`` and ``labels``, each (rows, width)."""
-        width = _round_up(max(len(row["input_ids"]) for row in rows))
+        width = round_up(max(len(row["input_ids"]) for row in rows))
         input_ids, mask, labels = [], [], []
         for row in rows:
             ids, completion = row["input_ids"], row["completion_length"]

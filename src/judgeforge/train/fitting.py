@@ -7,7 +7,9 @@ import torch
 
 from judgeforge.params import TrainParams
 from judgeforge.progress import say
+from judgeforge.train.dataset import TokenRows, round_up
 from judgeforge.train.memory import Memory, Spread, Step, estimate_memory
+from judgeforge.train.model import attends_plainly
 from judgeforge.train.skeleton import Skeleton
 
 _MEMINFO = Path("/proc/meminfo")
@@ -26,6 +28,23 @@ class Device:
 
     name: str
     free: int | None
+
+
+def measure_step(rows: TokenRows, params: TrainParams, base_folder: Path) -> Step:
+    """Measure the largest step of a run: as many rows as a batch has, each as long as the longest.
+
+    Args:
+        rows: the training set.
+        params: the section ``train``.
+        base_folder: the base model; its config.json is read.
+    """
+    longest_answer = max(rows[index]["completion_length"] for index in range(len(rows)))
+    return Step(
+        rows=params.batch_size,
+        width=round_up(rows.longest),
+        learnt=params.batch_size * (longest_answer + 1),
+        plain_attention=attends_plainly(base_folder, rows.longest),
+    )
 
 
 def find_device() -> Device:

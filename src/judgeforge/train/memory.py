@@ -133,7 +133,7 @@ def _count_activations(skeleton: Skeleton, params: TrainParams, step: Step, widt
     """Count what autograd keeps: of all learning layers, or of one, and of the others the stream between them."""
     layer = step.tokens * _count_layer(skeleton, params, width) + _count_whole_experts(skeleton, width)
     if step.plain_attention:
-        weights = _FP32 + (width if width == 2 else 0)
+        weights = _FP32 + (width if width == 2 else 0) + (width if skeleton.capped else 0)
         layer += step.rows * step.width**2 * skeleton.heads * weights
     # Trained weights are in fp32, and with them the stream is, whatever the products are made in.
     stream = step.tokens * skeleton.hidden * (_FP32 if params.method == "full" else width)
@@ -149,19 +149,24 @@ def _count_layer(skeleton: Skeleton, params: TrainParams, width: int) -> int:
     # Under autocast, and with dropout, each linear layer has its own copy of its input; else they share one.
     before_attention, before_block = (3, 2) if halved or dropped else (1, 1)
     numbers = before_attention * skeleton.hidden + (3 if halved and adapted else 2) * skeleton.query + 2 * skeleton.key
-    if skeleton.experts:
-        numbers += skeleton.hidden + skeleton.experts_a_token * (2 * skeleton.hidden + 3 * skeleton.inner)
-    else:
-        numbers += before_block * skeleton.hidden + 4 * skeleton.inner
+    numbers += before_block * skeleton.hidden * bool(skeleton.inner) + 4 * skeleton.inner
     numbers += 7 * params.lora.rank if adapted else 0
     masks = 5 * skeleton.hidden + skeleton.query + skeleton.inner if dropped else 0  # of one byte each
     # Norms work in fp32, and keep their input; a trained one its product, too.
     norms = (_FP32 if adapted else 2 * _FP32) * skeleton.norms
-    return width * numbers + masks + norms + _FP32 * skeleton.heads
+    return width * numbers + masks + norms + _FP32 * skeleton.heads + _count_experts(skeleton, width)
+
+
+def _count_experts(skeleton: Skeleton, width: int) -> int:
+    """Count the bytes that one token leaves in the experts of one layer, which read several copies of it."""
+    numbers = skeleton.experts_a_token * (2 * skeleton.hidden + 4 * skeleton.expert_inner)
+    # Autocast does not know their fused product: it is made in the dtype of the weights.
+    own = width if skeleton.targets is not None else _FP32
+    return own * numbers + _FP32 * skeleton.hidden * bool(skeleton.experts)
 
 
 def _count_whole_experts(skeleton: Skeleton, width: int) -> int:
     """Count a layer's experts with their adapters added, which peft makes of fused weights, and their gradient."""
     if skeleton.targets is None or not skeleton.targets.experts:
         return 0
-    return 2 * skeleton.experts * 3 * skeleton.hidden * skeleton.inner * width
+    return 2 * skeleton.experts * 3 * skeleton.hidden * skeleton.expert_inner * width

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from judgeforge.engines.kernels import keep_head_input_whole
+from judgeforge.engines.kernels import keep_head_input_whole, needs_plain_attention
 from judgeforge.errors import InputError
 from judgeforge.params import TrainParams
 from judgeforge.train.adapters import add_adapters
@@ -31,6 +31,19 @@ PLAIN_ATTENTION_TOKENS = 512
 """Up to this row length plain attention is the faster on a CPU, and its memory, which grows by the square, is small."""
 
 
+def attends_plainly(base_folder: Path, longest: int) -> bool:
+    """Tell whether training holds the whole matrix of attention weights.
+
+    Args:
+        base_folder: the base model; its config.json is read.
+        longest: tokens of the longest row.
+    """
+    on_cpu = not torch.cuda.is_available()
+    return needs_plain_attention(AutoConfig.from_pretrained(base_folder)) or (
+        on_cpu and longest <= PLAIN_ATTENTION_TOKENS
+    )
+
+
 def build_model(base_folder: Path, params: TrainParams, longest: int) -> Any:
     """Load the base model for training by ``params.method``.
 
@@ -47,12 +60,11 @@ def build_model(base_folder: Path, params: TrainParams, longest: int) -> Any:
     """
     full = params.method == "full"
     dtype = torch.float32 if full else getattr(torch, params.dtype)
-    plain = not torch.cuda.is_available() and longest <= PLAIN_ATTENTION_TOKENS
     model = AutoModelForCausalLM.from_pretrained(
         base_folder,
         dtype=dtype,
         use_safetensors=True,
-        attn_implementation="eager" if plain else "sdpa",
+        attn_implementation="eager" if attends_plainly(base_folder, longest) else "sdpa",
         quantization_config=build_quantisation(params.dtype) if params.method == "qlora" else None,
     )
     keep_head_input_whole(model)

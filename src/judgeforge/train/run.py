@@ -20,8 +20,11 @@ from judgeforge.progress import say
 from judgeforge.train.adapters import fold_into_whole_base, list_notes
 from judgeforge.train.checkpoints import compute_run_key, discard_others, find_newest
 from judgeforge.train.dataset import LeftPadCollator, TokenRows, load_examples, load_lineage, tokenize_examples
+from judgeforge.train.fitting import measure_step, warn_if_too_large
 from judgeforge.train.guard import StopAtSignal, UpdateGuard
+from judgeforge.train.memory import ONE_DEVICE
 from judgeforge.train.model import build_model, load_tokenizer
+from judgeforge.train.skeleton import load_skeleton
 from judgeforge.train.trainer import CompletionTrainer, LiveLog, build_arguments, build_curve
 from judgeforge.training_sets import load_judge_lineage, write_judge_lineage
 
@@ -61,7 +64,7 @@ def train_judge(params: TrainParams, job: Job, run: Any) -> None:
     if params.cpu_threads is not None and not torch.cuda.is_available():
         torch.set_num_threads(params.cpu_threads)
     tokenizer = load_tokenizer(job.base)
-    rows, validation = _load_rows(params, job, tokenizer)
+    rows, validation = load_rows(params, job, tokenizer)
     key = compute_run_key(
         {"params": params.model_dump(), "format": job.format, "torch": torch.__version__},
         [path for folder in (job.data, job.base) for path in sorted(folder.rglob("*")) if path.is_file()],
@@ -71,6 +74,8 @@ def train_judge(params: TrainParams, job: Job, run: Any) -> None:
     resumed = find_newest(checkpoints)
     if resumed:
         say(f"Resuming {job.format} from {resumed.name}.")
+    step = measure_step(rows, params, job.base)
+    warn_if_too_large(load_skeleton(job.base, params), params, step, ONE_DEVICE)
     set_seed(params.seed)
     trainer, log = _build_trainer(params, job, rows, validation, tokenizer, checkpoints, run)
     stop = StopAtSignal()
@@ -90,7 +95,17 @@ def train_judge(params: TrainParams, job: Job, run: Any) -> None:
     shutil.rmtree(checkpoints, ignore_errors=True)
 
 
-def _load_rows(params: TrainParams, job: Job, tokenizer: Any) -> tuple[TokenRows, TokenRows]:
+def load_rows(params: TrainParams, job: Job, tokenizer: Any) -> tuple[TokenRows, TokenRows]:
+    """Read and tokenize a run's training set and its validation.
+
+    Args:
+        params: the section ``train``.
+        job: inputs and outputs.
+        tokenizer: the base model's.
+
+    Raises:
+        InputError: an empty training set, or no row short enough.
+    """
     rows = tokenize_examples(load_examples(job.data, job.format), tokenizer, params.max_length_tokens)
     validation = tokenize_examples(
         load_examples(job.data, job.format, "validation_"), tokenizer, params.max_length_tokens
@@ -105,6 +120,17 @@ def _load_rows(params: TrainParams, job: Job, tokenizer: Any) -> tuple[TokenRows
     return rows, validation
 
 
+def count_updates(params: TrainParams, rows: int) -> int:
+    """Count the updates of a whole run on one device.
+
+    Args:
+        params: the section ``train``.
+        rows: of the training set.
+    """
+    steps = math.ceil(math.ceil(rows / params.batch_size) / params.gradient_accumulation)
+    return math.ceil(steps * params.epochs)
+
+
 def _build_trainer(
     params: TrainParams,
     job: Job,
@@ -114,10 +140,9 @@ def _build_trainer(
     checkpoints: Path,
     run: Any,
 ) -> tuple[CompletionTrainer, LiveLog]:
-    steps = math.ceil(math.ceil(len(rows) / params.batch_size) / params.gradient_accumulation)
     trainer = CompletionTrainer(
         model=build_model(job.base, params, rows.longest),
-        args=build_arguments(params, str(checkpoints), math.ceil(steps * params.epochs)),
+        args=build_arguments(params, str(checkpoints), count_updates(params, len(rows))),
         train_dataset=rows,
         eval_dataset=validation if len(validation) else None,
         data_collator=LeftPadCollator(tokenizer.pad_token_id),

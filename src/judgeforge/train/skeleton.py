@@ -32,9 +32,11 @@ class Skeleton:
         query: width of all heads' queries.
         key: width of all heads' keys, and of their values.
         heads: attention heads.
-        inner: width inside the feed-forward block, or of one expert.
-        experts: experts a layer; 0: the block is one.
+        inner: width inside the feed-forward block that all tokens go through; 0: there are experts alone.
+        experts: experts a layer; 0: there are none.
         experts_a_token: experts that read a token.
+        expert_inner: width inside one of them.
+        capped: whether attention's logits are.
         norms: widths of all norms of a layer, added.
         vocabulary: rows of the head.
     """
@@ -54,6 +56,8 @@ class Skeleton:
     inner: int
     experts: int
     experts_a_token: int
+    expert_inner: int
+    capped: bool
     norms: int
     vocabulary: int
 
@@ -114,9 +118,11 @@ def _measure(model: Any) -> dict[str, Any]:
         "query": query,
         "key": key,
         "heads": config.num_attention_heads,
-        "inner": (getattr(config, "moe_intermediate_size", None) if experts else None) or config.intermediate_size,
+        "inner": getattr(config, "shared_expert_intermediate_size", 0) if experts else config.intermediate_size,
         "experts": experts,
         "experts_a_token": config.num_experts_per_tok if experts else 0,
+        "expert_inner": getattr(config, "moe_intermediate_size", config.intermediate_size) if experts else 0,
+        "capped": getattr(config, "attn_logit_softcapping", None) is not None,
         "norms": sum(norms),
         "vocabulary": config.vocab_size,
     }
