@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from judgeforge.params import TrainParams
 from judgeforge.train.dataset import TokenRows
-from judgeforge.train.fitting import Device, find_device, list_advice, measure_step
-from judgeforge.train.memory import ONE_DEVICE, Memory, Step, estimate_memory
+from judgeforge.train.fitting import Device, choose_spread, find_device, list_advice, measure_step
+from judgeforge.train.memory import Memory, Step, estimate_memory
 from judgeforge.train.model import load_tokenizer
 from judgeforge.train.order import LengthGroupedOrder
 from judgeforge.train.run import Job, count_updates, load_rows
@@ -63,7 +63,7 @@ def plan_run(params: TrainParams, job: Job) -> Plan:
     skeleton = load_skeleton(job.base, params)
     rows, _ = load_rows(params, job, tokenizer)
     step, device = measure_step(rows, params, job.base), find_device()
-    memory = estimate_memory(skeleton, params, step, ONE_DEVICE)
+    memory = estimate_memory(skeleton, params, step, choose_spread())
     short = device.free is not None and memory.total > device.free
     return Plan(
         params=params,
@@ -76,7 +76,7 @@ def plan_run(params: TrainParams, job: Job) -> Plan:
         step=step,
         memory=memory,
         device=device,
-        advice=tuple(list_advice(skeleton, params, step, ONE_DEVICE, device.free or 0)) if short else (),
+        advice=tuple(list_advice(skeleton, params, step, choose_spread(), device.free or 0)) if short else (),
         first=_render_first(rows, params, tokenizer),
     )
 
@@ -133,6 +133,7 @@ def _render_memory(plan: Plan) -> list[str]:
         "moments": memory.moments,
         "activations": memory.activations,
         "logits": memory.logits,
+        "allocator": memory.slack,
         "program": memory.program,
     }
     told = ", ".join(f"{name} {size / _GB:,.2f}" for name, size in parts.items() if size)

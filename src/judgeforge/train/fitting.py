@@ -1,6 +1,6 @@
 """Whether a run fits into the memory that is there, and which values to change where it does not."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -45,6 +45,11 @@ def measure_step(rows: TokenRows, params: TrainParams, base_folder: Path) -> Ste
         learnt=params.batch_size * (longest_answer + 1),
         plain_attention=attends_plainly(base_folder, rows.longest),
     )
+
+
+def choose_spread() -> Spread:
+    """Describe a run of one process here."""
+    return Spread(processes=1, sharding="none", offload=False, kind="gpu" if torch.cuda.is_available() else "cpu")
 
 
 def find_device() -> Device:
@@ -93,10 +98,10 @@ def list_advice(skeleton: Skeleton, params: TrainParams, step: Step, spread: Spr
         values = f"train.batch_size: 1 and train.gradient_accumulation: {params.gradient_accumulation * step.rows}"
         tried.append((values, estimate_memory(skeleton, params, one, spread)))
     if spread.sharding != "zero3" and spread.processes > 1:
-        apart = Spread(spread.processes, "zero3", spread.offload)
+        apart = replace(spread, sharding="zero3")
         tried.append(("ZeRO-3", estimate_memory(skeleton, params, step, apart)))
     if not spread.offload and params.method == "full":
-        apart = Spread(spread.processes, "zero3", offload=True)
+        apart = replace(spread, sharding="zero3", offload=True)
         tried.append(("ZeRO-3 with offload to the host's memory", estimate_memory(skeleton, params, step, apart)))
     tried.sort(key=lambda each: each[1].total > free)
     lines = [f"{values} ({each.total / _GB:,.1f} GB)" for values, each in tried]

@@ -16,8 +16,10 @@ Sharding = Literal["none", "zero2", "zero3"]
 _FP32 = 4
 _MOMENTS = 8
 """Bytes a trained weight: AdamW's two moments in fp32."""
-_PROGRAM = 700_000_000
-"""Bytes of Python and its libraries on a CPU; on a GPU, of the CUDA context and its kernels."""
+_PROGRAM = {"cpu": 1_000_000_000, "gpu": 700_000_000}
+"""Bytes of Python and its libraries on a CPU; on a GPU, of the CUDA context and its kernels' workspace."""
+_SLACK = {"cpu": 0.5, "gpu": 0.1}
+"""Share of activations and logits that the allocator holds beyond them: glibc's, as measured; of a GPU's, assumed."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +53,13 @@ class Spread:
         sharding: what of the model's state each device holds only its share of: with ``zero2`` gradients and moments,
             with ``zero3`` the weights, too (arXiv 1910.02054).
         offload: whether moments, and the weights that they change, are in the host's memory.
+        kind: of the devices.
     """
 
     processes: int
     sharding: Sharding
     offload: bool
-
-
-ONE_DEVICE = Spread(processes=1, sharding="none", offload=False)
+    kind: Literal["cpu", "gpu"]
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class Memory:
         moments: of AdamW.
         activations: what autograd keeps of layers until it has gone back through them.
         logits: of learnt tokens, and what their loss keeps.
+        slack: of the allocator.
         program: see above.
         host: what lies in the host's memory instead; no part of the total.
     """
@@ -84,6 +86,7 @@ class Memory:
     moments: int
     activations: int
     logits: int
+    slack: int
     program: int
     host: int
 
@@ -91,7 +94,7 @@ class Memory:
     def total(self) -> int:
         """Bytes on the device."""
         state = self.frozen + self.trained + self.copies + self.gradients + self.moments
-        return state + self.activations + self.logits + self.program
+        return state + self.activations + self.logits + self.slack + self.program
 
 
 def estimate_memory(skeleton: Skeleton, params: TrainParams, step: Step, spread: Spread) -> Memory:
@@ -107,16 +110,19 @@ def estimate_memory(skeleton: Skeleton, params: TrainParams, step: Step, spread:
     state_share = spread.processes if spread.sharding != "none" else 1
     weight_share = spread.processes if spread.sharding == "zero3" else 1
     trained, moments = skeleton.trained * _FP32 // weight_share, skeleton.trained * _MOMENTS // state_share
+    activations = _count_activations(skeleton, params, step, width)
+    # The loss's softmax in fp32, its gradient, and the logits or their gradient in the dtype they came in.
+    logits = step.learnt * skeleton.vocabulary * (2 * _FP32 + width)
     return Memory(
         frozen=_count_frozen(skeleton, params, width) // weight_share,
         trained=0 if spread.offload else trained,
         copies=skeleton.trained * 2 // weight_share if width == 2 else 0,
         gradients=skeleton.trained * _FP32 // state_share,
         moments=0 if spread.offload else moments,
-        activations=_count_activations(skeleton, params, step, width),
-        # The loss's softmax in fp32, its gradient, and the logits or their gradient in the dtype they came in.
-        logits=step.learnt * skeleton.vocabulary * (2 * _FP32 + width),
-        program=_PROGRAM,
+        activations=activations,
+        logits=logits,
+        slack=int(_SLACK[spread.kind] * (activations + logits)),
+        program=_PROGRAM[spread.kind],
         host=trained + moments if spread.offload else 0,
     )
 

@@ -20,9 +20,8 @@ from judgeforge.progress import say
 from judgeforge.train.adapters import fold_into_whole_base, list_notes
 from judgeforge.train.checkpoints import compute_run_key, discard_others, find_newest
 from judgeforge.train.dataset import LeftPadCollator, TokenRows, load_examples, load_lineage, tokenize_examples
-from judgeforge.train.fitting import measure_step, warn_if_too_large
+from judgeforge.train.fitting import choose_spread, measure_step, warn_if_too_large
 from judgeforge.train.guard import StopAtSignal, UpdateGuard
-from judgeforge.train.memory import ONE_DEVICE
 from judgeforge.train.model import build_model, load_tokenizer
 from judgeforge.train.skeleton import load_skeleton
 from judgeforge.train.trainer import CompletionTrainer, LiveLog, build_arguments, build_curve
@@ -75,7 +74,7 @@ def train_judge(params: TrainParams, job: Job, run: Any) -> None:
     if resumed:
         say(f"Resuming {job.format} from {resumed.name}.")
     step = measure_step(rows, params, job.base)
-    warn_if_too_large(load_skeleton(job.base, params), params, step, ONE_DEVICE)
+    warn_if_too_large(load_skeleton(job.base, params), params, step, choose_spread())
     set_seed(params.seed)
     trainer, log = _build_trainer(params, job, rows, validation, tokenizer, checkpoints, run)
     stop = StopAtSignal()
