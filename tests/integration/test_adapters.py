@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
+from judgeforge.engines.folders import find_rank
 from judgeforge.engines.transformers import load_weights
 from judgeforge.errors import InputError
-from judgeforge.files import load_json
+from judgeforge.files import load_json, write_json
 from judgeforge.merge.run import merge_judges
 from judgeforge.train.adapters import add_adapters, find_targets
 from judgeforge.train.model import build_model
@@ -164,3 +166,38 @@ def test_adapted_mixtures_are_merged(base, train, params, small_train_params, tm
         assert torch.allclose(tensor, 0.5 * folded[0][name] + 0.5 * folded[1][name], atol=1e-6), name
     with pytest.raises(InputError, match="which the base model lacks"):
         merge_judges(merging, base("llama"), direct, pairwise, tmp_path / "other")
+
+
+def test_vllm_is_not_given_adapters_of_fused_experts(tmp_path):
+    config = {"r": 4, "target_parameters": None}
+    write_json(tmp_path / "adapter_config.json", config)
+    assert find_rank(tmp_path) == 8
+    write_json(tmp_path / "adapter_config.json", config | {"target_parameters": ["mlp.experts.down_proj"]})
+    with pytest.raises(InputError, match=r"adapts the experts of a mixture.*merge it into its base"):
+        find_rank(tmp_path)
+
+
+class Killed(Exception):
+    """The run's process goes away."""
+
+
+class KillingRun:
+    def log_metrics(self, values, step=None):
+        if step == 3:
+            raise Killed
+
+
+@pytest.mark.parametrize(("name", "method"), [("mixtral", "lora"), ("llama", "qlora")])
+def test_a_killed_run_resumes_and_ends_where_an_uninterrupted_one_does(
+    name, method, base, train, small_train_params, tmp_path
+):
+    if method == "qlora":
+        pytest.importorskip("bitsandbytes")
+    lora = small_train_params.lora.model_copy(update={"last_layers": None, "dropout": 0.1})
+    changes = {"base": base(name), "method": method, "lora": lora, "epochs": 1, "learning_rate": 0.01}
+    whole = load_file(train(tmp_path / "whole", **changes) / "adapter_model.safetensors")
+    with pytest.raises(Killed):
+        train(tmp_path / "killed", run=KillingRun(), **changes)
+    assert list((tmp_path / "checkpoints" / "killed").rglob("COMPLETE"))
+    resumed = load_file(train(tmp_path / "killed", **changes) / "adapter_model.safetensors")
+    assert whole.keys() == resumed.keys() and all(torch.equal(each, resumed[key]) for key, each in whole.items())
