@@ -52,16 +52,17 @@ def find_targets(model: Any, lora: LoraParams) -> Targets:
     layers = _choose_layers(model, lora)
     head = model.get_output_embeddings()
     linear = [name for name, each in model.named_modules() if isinstance(each, torch.nn.Linear) and each is not head]
-    routers = sorted({name.rpartition(".")[0] for name, _ in model.named_parameters() if _is_router(name)})
+    mixture = any(_EXPERTS in name for name, _ in model.named_parameters())
+    routers = {name.rpartition(".")[0] for name, _ in model.named_parameters() if mixture and _is_router(name)}
     single = [name for name in linear if _EXPERTS in name]
-    kept = [name for name in linear if not _is_router(name) and (lora.experts or name not in single)]
+    kept = [name for name in linear if name not in routers and (lora.experts or name not in single)]
     fused = [name for name, each in model.named_parameters() if each.ndim == 3 and _EXPERTS in name]
     if not lora.experts:
         fused = []
     return Targets(
         modules=tuple(sorted({name.rsplit(".", 1)[-1] for name in kept})),
         experts=tuple(name for name in fused if layers is None or _find_layer(name) in layers),
-        routers=tuple(routers),
+        routers=tuple(sorted(routers)),
         excluded=_INNER_EXPERTS if single and not lora.experts else None,
     )
 
@@ -79,7 +80,7 @@ def _choose_layers(model: Any, lora: LoraParams) -> range | None:
 
 
 def _is_router(name: str) -> bool:
-    """Tell by its name whether a module or parameter chooses among experts (gate_proj is no such gate)."""
+    """Tell by its name whether a part of a mixture chooses among experts (gate_proj is no such gate)."""
     return any(part in ("gate", "router") or part.endswith("_gate") for part in name.split("."))
 
 

@@ -69,7 +69,7 @@ class Memory:
     Args:
         frozen: weights that are not trained.
         trained: weights that are, in fp32.
-        copies: those in bf16, which autocast makes for a step.
+        copies: those in bf16, which autocast makes for a step; with ZeRO-3 the layer that is gathered.
         gradients: of trained weights.
         moments: of AdamW.
         activations: what autograd keeps of layers until it has gone back through them.
@@ -110,13 +110,14 @@ def estimate_memory(skeleton: Skeleton, params: TrainParams, step: Step, spread:
     state_share = spread.processes if spread.sharding != "none" else 1
     weight_share = spread.processes if spread.sharding == "zero3" else 1
     trained, moments = skeleton.trained * _FP32 // weight_share, skeleton.trained * _MOMENTS // state_share
+    gathered = skeleton.parameters // skeleton.layers * width if spread.sharding == "zero3" else 0
     activations = _count_activations(skeleton, params, step, width)
     # The loss's softmax in fp32, its gradient, and the logits or their gradient in the dtype they came in.
     logits = step.learnt * skeleton.vocabulary * (2 * _FP32 + width)
     return Memory(
         frozen=_count_frozen(skeleton, params, width) // weight_share,
         trained=0 if spread.offload else trained,
-        copies=skeleton.trained * 2 // weight_share if width == 2 else 0,
+        copies=(skeleton.trained * 2 // weight_share if width == 2 else 0) + gathered,
         gradients=skeleton.trained * _FP32 // state_share,
         moments=0 if spread.offload else moments,
         activations=activations,
