@@ -105,7 +105,8 @@ def train(
     miniature: Path, training_sets: Path, small_train_params: Any, recorded_run: RecordedRun
 ) -> Callable[..., Any]:
     """Train a miniature judge into ``out`` with overrides of the parameters; returns its folder."""
-    from judgeforge.train.run import Job, train_judge
+    from judgeforge.train.job import Job
+    from judgeforge.train.run import train_judge
 
     def run(
         out: Path, format: str = "direct", run: Any = recorded_run, base: Path = miniature, **overrides: Any

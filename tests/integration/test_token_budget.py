@@ -3,8 +3,9 @@
 from judgeforge.grading.records import DirectItem, Rubric, Verdict
 from judgeforge.prepare.contract.budget import fit_to_budget
 from judgeforge.prepare.contract.tokens import load_token_counter
-from judgeforge.train.dataset import load_examples, tokenize_examples
+from judgeforge.train.dataset import load_examples
 from judgeforge.train.model import load_tokenizer
+from judgeforge.train.tokens import tokenize_examples
 
 
 def test_the_budget_counts_as_training_does(miniature, training_sets, template) -> None:

@@ -24,7 +24,8 @@ class Silent:
 
 
 def train_in_a_process(params: Any, data: Path, base: Path, folder: Path) -> None:
-    from judgeforge.train.run import Job, train_judge
+    from judgeforge.train.job import Job
+    from judgeforge.train.run import train_judge
 
     job = Job("direct", data, base, folder / "checkpoints", folder / "judge", folder / "curve.jsonl")
     train_judge(params, job, Silent())

@@ -55,9 +55,15 @@ def find_rank(adapter: Path) -> int:
     """Find the smallest rank that vLLM makes room for and an adapter fits into.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or the adapter is one of fused experts, which vLLM does not run.
     """
-    rank = int(load_json(adapter / ADAPTER_FILE)["r"])
+    config = load_json(adapter / ADAPTER_FILE)
+    if config.get("target_parameters"):
+        raise InputError(
+            f"{adapter} adapts the experts of a mixture, fused; vLLM runs no such adapter.",
+            "merge it into its base, or set evaluate.engine to transformers.",
+        )
+    rank = int(config["r"])
     fitting = [each for each in _RANKS if each >= rank]
     if not fitting:
         raise InputError(

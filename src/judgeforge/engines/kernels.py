@@ -8,7 +8,7 @@ prompt, and a plain product decodes each token, without repeating the cache over
 from typing import Any
 
 import torch
-from transformers import AttentionInterface, AttentionMaskInterface
+from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
@@ -52,6 +52,19 @@ def attend(
     if attention_mask is not None:
         weights = weights.masked_fill(~attention_mask[..., : key.shape[2]], float("-inf"))
     return (weights.softmax(-1).to(value.dtype) @ value).reshape(rows, 1, heads, size), None
+
+
+def needs_plain_attention(config: Any) -> bool:
+    """Tell whether fused kernels would compute something else than the model means, in training as in judging.
+
+    They know neither sinks (GPT-OSS) nor caps of the logits (Gemma 2).
+
+    Args:
+        config: of a causal language model in transformers.
+    """
+    kind = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
+    capped = getattr(config.get_text_config(), "attn_logit_softcapping", None) is not None
+    return capped or not getattr(kind, "_supports_sdpa", False)
 
 
 def keep_head_input_whole(model: Any) -> None:

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from judgeforge.engines.closing import Closing
 from judgeforge.engines.decoding import Decoder, Row
 from judgeforge.engines.folders import ADAPTER_FILE, check_context, find_base
-from judgeforge.engines.kernels import CPU_ATTENTION, keep_head_input_whole
+from judgeforge.engines.kernels import CPU_ATTENTION, keep_head_input_whole, needs_plain_attention
 from judgeforge.engines.protocol import Completion, Conversation, Generation, check_closing
 from judgeforge.errors import InputError
 from judgeforge.grading.parsing import parse_verdict
@@ -56,14 +56,8 @@ def load_weights(model_folder: Path, base_folder: Path | None, dtype: str) -> An
 
 
 def choose_attention(model_folder: Path) -> str:
-    """Choose the fastest attention that computes what the model means.
-
-    Fused kernels know neither sinks (GPT-OSS) nor caps of the logits (Gemma 2): such models attend plainly.
-    """
-    config = AutoConfig.from_pretrained(model_folder)
-    kind = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
-    capped = getattr(config.get_text_config(), "attn_logit_softcapping", None) is not None
-    if capped or not getattr(kind, "_supports_sdpa", False):
+    """Choose the fastest attention that computes what the model means."""
+    if needs_plain_attention(AutoConfig.from_pretrained(model_folder)):
         return "eager"
     return "sdpa" if torch.cuda.is_available() else CPU_ATTENTION
 

@@ -16,6 +16,8 @@ Header = dict[str, tuple[tuple[int, ...], str]]
 """Tensor name -> shape and dtype."""
 
 _IDENTITY = ("architectures", "model_type", "vocab_size", "hidden_size", "num_hidden_layers", "tie_word_embeddings")
+EXPERTS = ".experts."
+"""What stands in the names of a mixture's experts."""
 _REMEDY = "merge judges that were fine-tuned from the same base model."
 
 
@@ -99,9 +101,12 @@ def check_adapter_base(name: str, adapter: Path, base_header: Header) -> None:
         InputError: it names a layer that the base lacks.
     """
     known = {tensor.removesuffix(".weight") for tensor in base_header}
+    # transformers fuses a layer's experts when it loads them: files hold them under other names, one by one.
+    mixtures = {tensor.split(EXPERTS)[0].rpartition(".")[0] for tensor in base_header if EXPERTS in tensor}
     for tensor in read_header(adapter):
         layer = tensor.removeprefix("base_model.model.").split(".lora_")[0]
-        if layer not in known:
+        experts = layer.removesuffix(".base_layer").removesuffix(".experts")
+        if layer not in known and (experts == layer or experts.rpartition(".")[0] not in mixtures):
             raise InputError(f"The adapter {name} changes {layer}, which the base model lacks.", _REMEDY)
 
 

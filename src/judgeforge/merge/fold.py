@@ -1,4 +1,7 @@
-"""Fold an adapter into its base, so that a merge sees full weights of every judge: W + (alpha / r) B A."""
+"""What turns weights into those that a merge reads, and its result into those that others read.
+
+An adapter is folded into its base, so that a merge sees full weights of every judge: W + (alpha / r) B A.
+"""
 
 import shutil
 from pathlib import Path
@@ -31,3 +34,24 @@ def fold_adapter(base: Path, adapter: Path, out: Path) -> None:
     for name in TOKENIZER_FILES:
         if (adapter / name).is_file():
             shutil.copyfile(adapter / name, out / name)
+
+
+def split_experts(folder: Path, dtype: str) -> None:
+    """Write a mixture's experts one by one, as its family's files hold them.
+
+    mergekit writes them fused, by the names that transformers gives them in memory. transformers reads either; vLLM and
+    the next merge's checks do not.
+
+    Args:
+        folder: what mergekit wrote; its weights are replaced.
+        dtype: of the weights.
+    """
+    merged = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype), use_safetensors=True)
+    # A model is saved by the names that it was loaded by; one that was not loaded, by those of its family's files.
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(merged.config)  # type: ignore[no-untyped-call]
+    model.load_state_dict(merged.state_dict(), assign=True)
+    model.tie_weights()
+    for path in [*folder.glob("*.safetensors"), *folder.glob("*.safetensors.index.json")]:
+        path.unlink()
+    model.save_pretrained(folder)

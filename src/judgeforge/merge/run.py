@@ -9,8 +9,8 @@ from typing import Any
 from judgeforge.errors import InputError
 from judgeforge.files import hash_file, write_folder_atomically, write_json
 from judgeforge.grading.templates import TEMPLATE_FILE, load_template, write_template
-from judgeforge.merge.checks import check_adapter_base, check_compatible, check_merged, read_header
-from judgeforge.merge.fold import TOKENIZER_FILES, fold_adapter, is_adapter
+from judgeforge.merge.checks import EXPERTS, check_adapter_base, check_compatible, check_merged, read_header
+from judgeforge.merge.fold import TOKENIZER_FILES, fold_adapter, is_adapter, split_experts
 from judgeforge.merge.recipe import build_recipe
 from judgeforge.params import MergeParams
 from judgeforge.progress import say
@@ -43,6 +43,8 @@ def merge_judges(params: MergeParams, base: Path, direct: Path, pairwise: Path, 
         expected = read_header(full["direct"])
         with write_folder_atomically(out) as folder:
             _run_mergekit(recipe, params, folder)
+            if read_header(folder).keys() != expected.keys() and any(EXPERTS in name for name in expected):
+                split_experts(folder, params.dtype)
             counts = check_merged(folder, expected)
             _copy_companions(direct, folder)
             write_judge_lineage([load_judge_lineage(judge) for judge in judges.values()], folder)

@@ -138,21 +138,24 @@ class LoraParams(Section):
     Args:
         rank: r.
         alpha: scaling numerator; the update is scaled by alpha / r.
-        dropout: on the adapter's input.
+        dropout: on the adapter's input; of the experts' fused weights it is 0, which peft cannot do otherwise.
         last_layers: adapt this many layers, counted from the output. None: all.
+        experts: adapt the experts of a mixture, too. Its router stays as it is either way; other models have neither.
     """
 
     rank: Positive
     alpha: Positive
     dropout: Annotated[float, Field(ge=0, lt=1)]
     last_layers: Positive | None
+    experts: bool
 
 
 class TrainParams(Section):
     """Fine-tuning, one program for every format.
 
     Args:
-        method: ``lora`` or ``full``.
+        method: ``lora``; ``qlora``, the same on a base held in 4 bits (needs bitsandbytes); or ``full``.
+        lora: of ``lora`` and ``qlora``.
         seed: of data order and initialisation.
         epochs: passes over the training set.
         learning_rate: peak.
@@ -180,7 +183,7 @@ class TrainParams(Section):
         cpu_threads: torch threads when on CPU: a value, since sums depend on it. None: torch's choice.
     """
 
-    method: Literal["lora", "full"]
+    method: Literal["lora", "qlora", "full"]
     lora: LoraParams
     seed: Seed
     epochs: Annotated[float, Field(gt=0)]

@@ -170,6 +170,14 @@ class CausalBlocks(torch.autograd.Function):
         return of_query.mul_(ctx.scale), of_key.to(key.dtype), of_value.to(value.dtype), None
 
 
+def count_kept_weights(tokens: int) -> int:
+    """Count the attention weights that a head keeps of a row on a CPU, until the backward pass."""
+    if tokens > _PLAIN_TOKENS:
+        return 0
+    starts = range(0, tokens, _BLOCK)
+    return sum(min(_BLOCK, tokens - start) * min(start + _BLOCK, tokens) for start in starts)
+
+
 def _later(tokens: int, device: torch.device) -> torch.Tensor:
     return torch.ones(tokens, tokens, dtype=torch.bool, device=device).triu(1)
 

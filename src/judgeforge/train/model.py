@@ -1,16 +1,17 @@
-"""The model to be trained: base weights, and on them adapters (LoRA) or nothing (full fine-tuning)."""
+"""The model to be trained: base weights, and on them adapters (LoRA, QLoRA) or nothing (full fine-tuning)."""
 
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from judgeforge.errors import InputError
-from judgeforge.params import LoraParams, TrainParams
+from judgeforge.params import TrainParams
+from judgeforge.train.adapters import add_adapters
 from judgeforge.train.arithmetic import count_experts
 from judgeforge.train.attention import PACKED_ATTENTION
+from judgeforge.train.quantisation import build_quantisation
 
 _PROBE_TOKENS = 8
 """Of each of the rows that are packed on trial."""
@@ -35,23 +36,27 @@ def load_tokenizer(base_folder: Path) -> Any:
 def build_model(base_folder: Path, params: TrainParams) -> Any:
     """Load the base model for training by ``params.method``.
 
-    Frozen weights are held in ``params.dtype``. Trained weights are held in fp32 in both methods: at the learning rates
-    of fine-tuning most updates are below bf16's resolution and would be rounded away.
+    Frozen weights are held in ``params.dtype``, or in 4 bits (qlora). Trained weights are held in fp32 in all methods:
+    at the learning rates of fine-tuning most updates are below bf16's resolution and would be rounded away.
 
     Args:
         base_folder: the base model.
         params: the section ``train``.
 
     Raises:
-        InputError: rows of this model cannot be packed, or it has fewer layers than are to be adapted.
+        InputError: rows of this model cannot be packed, more layers are to be adapted than there are, or there is no
+            bitsandbytes for qlora.
     """
-    dtype = torch.float32 if params.method == "full" else getattr(torch, params.dtype)
     model = AutoModelForCausalLM.from_pretrained(
-        base_folder, dtype=dtype, use_safetensors=True, attn_implementation=PACKED_ATTENTION
+        base_folder,
+        dtype=torch.float32 if params.method == "full" else getattr(torch, params.dtype),
+        use_safetensors=True,
+        attn_implementation=PACKED_ATTENTION,
+        quantization_config=build_quantisation(params.dtype) if params.method == "qlora" else None,
     )
     require_packable(model)
     model.config.use_cache = False
-    return model if params.method == "full" else get_peft_model(model, _lora_config(model, params.lora))
+    return model if params.method == "full" else add_adapters(model, params.lora)
 
 
 def require_packable(model: Any) -> None:
@@ -68,38 +73,10 @@ def require_packable(model: Any) -> None:
     ids = torch.randint(vocabulary, (1, 3 * length), generator=generator).to(model.device)
     position_ids = torch.arange(length, device=model.device).repeat(1, 2)
     options = {"position_ids": position_ids, "row_lengths": [length, length], "use_cache": False}
-    with torch.no_grad():
-        first = model(ids[:, length:], **options).logits[0, length:]
-        second = model(torch.cat([ids[:, :length], ids[:, 2 * length :]], dim=1), **options).logits[0, length:]
+    # With gradients: without them bitsandbytes turns weights of 4 bits into another layout, for good.
+    first = model(ids[:, length:], **options).logits[0, length:].detach()
+    second = model(torch.cat([ids[:, :length], ids[:, 2 * length :]], dim=1), **options).logits[0, length:].detach()
     allowed = _PROBE_TOLERANCE * first.abs().max() if count_experts(model.config.get_text_config()) else 0.0
     if (first - second).abs().max() > allowed:
         kind = model.config.model_type
         raise InputError(f"A base model of type {kind} mixes rows that are packed.", "choose another base model.")
-
-
-def _lora_config(model: Any, lora: LoraParams) -> LoraConfig:
-    layers = model.config.num_hidden_layers
-    if lora.last_layers is not None and lora.last_layers > layers:
-        raise InputError(
-            f"train.lora.last_layers is {lora.last_layers}, but the base model has {layers} layers.",
-            f"set it to {layers} or less, or to null for all.",
-        )
-    return LoraConfig(
-        r=lora.rank,
-        lora_alpha=lora.alpha,
-        lora_dropout=lora.dropout,
-        # "all-linear" would do, but peft takes layers_to_transform only with a list.
-        target_modules=_linear_names(model),
-        layers_to_transform=None if lora.last_layers is None else list(range(layers - lora.last_layers, layers)),
-        task_type="CAUSAL_LM",
-    )
-
-
-def _linear_names(model: Any) -> list[str]:
-    head = model.get_output_embeddings()
-    names = {
-        name.rsplit(".", 1)[-1]
-        for name, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear) and module is not head
-    }
-    return sorted(names)

@@ -1,56 +1,32 @@
 """One fine-tuning run: data, model, Trainer, resume, and the judge's folder at the end."""
 
-import math
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import torch
-from peft.utils import CONFIG_NAME
 from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
 
-from judgeforge.errors import InputError
-from judgeforge.files import load_json, write_folder_atomically, write_json, write_json_lines
-from judgeforge.grading.templates import load_template, write_template
-from judgeforge.params import TrainingFormat, TrainParams
+from judgeforge.files import write_json_lines
+from judgeforge.params import TrainParams
 from judgeforge.progress import say
+from judgeforge.train.adapters import list_notes
 from judgeforge.train.arithmetic import count_arithmetic, find_peak
-from judgeforge.train.checkpoints import TOKENS, compute_run_key, discard_others, find_newest
-from judgeforge.train.dataset import load_examples, load_lineage
+from judgeforge.train.dataset import load_lineage
 from judgeforge.train.environment import describe_environment
+from judgeforge.train.fitting import choose_spread, measure_step, warn_if_too_large
 from judgeforge.train.fused import compile_modules, fuse_modules
 from judgeforge.train.guard import StopAtSignal, UpdateGuard
+from judgeforge.train.job import Job, count_updates, describe_rows, find_start, load_rows
+from judgeforge.train.judge import write_judge
 from judgeforge.train.live import LiveLog, Meter, build_curve
 from judgeforge.train.loss import CompletionLoss
 from judgeforge.train.model import build_model, load_tokenizer
 from judgeforge.train.packing import PackingCollator
-from judgeforge.train.tokens import TokenRows, load_or_tokenize
+from judgeforge.train.skeleton import load_skeleton
+from judgeforge.train.tokens import TokenRows
 from judgeforge.train.trainer import CompletionTrainer, build_arguments
-from judgeforge.training_sets import load_judge_lineage, write_judge_lineage
-
-
-@dataclass(frozen=True)
-class Job:
-    """What one run learns from, and where it puts what comes of it.
-
-    Args:
-        format: ``direct``, ``pairwise``, ``joint`` (both) or ``form`` (both; full weights, to start others from).
-        data: the training sets' folder.
-        base: the base model's folder.
-        checkpoints: this run's checkpoint folder, outside of DVC's outputs.
-        out: the judge's folder: weights, tokenizer, templates.
-        curve: JSON Lines of step, loss and learning rate.
-    """
-
-    format: TrainingFormat
-    data: Path
-    base: Path
-    checkpoints: Path
-    out: Path
-    curve: Path
+from judgeforge.training_sets import load_judge_lineage
 
 
 def train_judge(params: TrainParams, job: Job, run: Any) -> None:
@@ -67,16 +43,12 @@ def train_judge(params: TrainParams, job: Job, run: Any) -> None:
     if params.cpu_threads is not None and not torch.cuda.is_available():
         torch.set_num_threads(params.cpu_threads)
     tokenizer = load_tokenizer(job.base)
-    rows, validation = _load_rows(params, job, tokenizer)
-    key = compute_run_key(
-        {"params": params.model_dump(), "format": job.format, "torch": torch.__version__},
-        [*_list_files(job.data), *_list_files(job.base)],
-    )
-    checkpoints = job.checkpoints / key
-    discard_others(job.checkpoints, key)
-    resumed = find_newest(checkpoints)
+    rows, validation = load_rows(params, job, tokenizer, keep=True)
+    say(describe_rows(job, rows))
+    checkpoints, resumed = find_start(params, job)
     if resumed:
         say(f"Resuming {job.format} from {resumed.name}.")
+    warn_if_too_large(load_skeleton(job.base, params), params, measure_step(rows, params), choose_spread())
     set_seed(params.seed)
     trainer, log = _build_trainer(params, job, rows, validation, tokenizer, checkpoints, run)
     stop = StopAtSignal()
@@ -93,35 +65,9 @@ def train_judge(params: TrainParams, job: Job, run: Any) -> None:
     finally:
         log.close()
     lineage = load_lineage(job.data, job.format, [*rows.left_out, *validation.left_out])
-    _write_judge(trainer, params, job, [lineage, load_judge_lineage(job.base)])
+    write_judge(trainer, params, job, [lineage, load_judge_lineage(job.base)])
     write_json_lines(job.curve, build_curve(trainer.state.log_history))
     shutil.rmtree(checkpoints, ignore_errors=True)
-
-
-def _load_rows(params: TrainParams, job: Job, tokenizer: Any) -> tuple[TokenRows, TokenRows]:
-    files = [*_list_files(job.data), *(path for path in _list_files(job.base) if path.suffix != ".safetensors")]
-    key = compute_run_key({"format": job.format, "max_length_tokens": params.max_length_tokens}, files)
-    tokens = job.checkpoints / TOKENS
-    discard_others(tokens, key)
-    rows, validation = (
-        load_or_tokenize(
-            tokens / key / name, load_examples(job.data, job.format, prefix), tokenizer, params.max_length_tokens
-        )
-        for name, prefix in (("training", ""), ("validation", "validation_"))
-    )
-    if not len(rows):
-        raise InputError(
-            f"All {len(rows.left_out)} rows of the training set {job.format} have over {params.max_length_tokens} "
-            "tokens.",
-            "raise train.max_length_tokens.",
-        )
-    left_out = f"; {len(rows.left_out)} longer ones left out" if rows.left_out else ""
-    say(f"{job.format}: {len(rows)} rows, {rows.tokens:,} tokens, {rows.learnt_tokens:,} of them learnt{left_out}.")
-    return rows, validation
-
-
-def _list_files(folder: Path) -> list[Path]:
-    return [path for path in sorted(folder.rglob("*")) if path.is_file()]
 
 
 def _build_trainer(
@@ -134,16 +80,17 @@ def _build_trainer(
     run: Any,
 ) -> tuple[CompletionTrainer, LiveLog]:
     model = build_model(job.base, params)
+    for note in list_notes(model, params):
+        say(note)
     fuse_modules(model, adapters_only=params.liger or params.compile)
     if params.compile:
         compile_modules(model)
-    steps = math.ceil(math.ceil(len(rows) / params.batch_size) / params.gradient_accumulation)
     peak = find_peak(getattr(torch, params.dtype))
     run.set_tags({"peak_flops": f"{peak.flops:.4g} FLOP/s, {peak.source}"} | describe_environment())
     meter = Meter(count_arithmetic(model), peak)
     trainer = CompletionTrainer(
         model=model,
-        args=build_arguments(params, str(checkpoints), math.ceil(steps * params.epochs)),
+        args=build_arguments(params, str(checkpoints), count_updates(params, len(rows), 1)),
         train_dataset=rows,
         eval_dataset=validation if len(validation) else None,
         data_collator=PackingCollator(tokenizer.pad_token_id),
@@ -158,31 +105,3 @@ def _build_trainer(
     if params.patience is not None:
         trainer.add_callback(EarlyStoppingCallback(params.patience))
     return trainer, log
-
-
-def _write_judge(trainer: CompletionTrainer, params: TrainParams, job: Job, lineage: Sequence[pl.DataFrame]) -> None:
-    folded = job.format == "form"
-    model: Any = trainer.model
-    tokenizer: Any = trainer.processing_class
-    if folded and params.method == "lora":
-        # In fp32, so that the sum of weight and update is rounded once.
-        model = model.float().merge_and_unload()
-    if folded or params.method == "full":
-        model = model.to(getattr(torch, params.dtype))
-        model.config.use_cache = True
-    with write_folder_atomically(job.out) as folder:
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-        write_template(load_template(job.data), folder)
-        write_judge_lineage(lineage, folder)
-        (folder / "README.md").unlink(missing_ok=True)  # peft's model card: boilerplate without a fact of ours
-        _order_targets(folder / CONFIG_NAME)
-        facts = {"format": job.format, "base": str(job.base), "train": params.model_dump(mode="json")}
-        write_json(folder / "training.json", facts)
-
-
-def _order_targets(path: Path) -> None:
-    """Sort an adapter's target modules: peft writes a set, so equal judges would differ in bytes from run to run."""
-    if path.is_file():
-        config = load_json(path)
-        write_json(path, config | {"target_modules": sorted(config["target_modules"])})

@@ -55,6 +55,11 @@ class TokenRows(Dataset[dict[str, Any]]):
         return sum(self.lengths)
 
     @property
+    def longest(self) -> int:
+        """Number of tokens of the longest row."""
+        return max(self.lengths)
+
+    @property
     def learnt_tokens(self) -> int:
         """Number of tokens that are learnt."""
         return sum(self.completion_lengths)
