@@ -76,7 +76,7 @@ def build_ours(base: Path, examples: list[TrainingExample], clock: Clock, compil
     """Build judgeforge's trainer, as ``judgeforge.train.run`` does."""
     params, tokenizer = load_params(compiled), load_tokenizer(base)
     model = build_model(base, params)
-    fuse_modules(model, adapters_only=compiled)
+    fuse_modules(model, torch.bfloat16, adapters_only=compiled)
     if compiled:
         compile_modules(model)
     return CompletionTrainer(

@@ -143,7 +143,7 @@ def test_an_adapted_mixture_judges_as_it_was_trained(base, small_train_params, t
         for name, each in model.named_parameters():
             if "lora_B" in name:
                 each.normal_(std=0.1)
-    ids = torch.arange(30).reshape(2, 15)
+    ids = torch.arange(30).reshape(1, 30)
     model.eval()
     with torch.no_grad():
         trained = model(input_ids=ids).logits
@@ -182,6 +182,9 @@ class Killed(Exception):
 
 
 class KillingRun:
+    def set_tags(self, tags):
+        pass
+
     def log_metrics(self, values, step=None):
         if step == 3:
             raise Killed

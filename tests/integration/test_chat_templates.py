@@ -63,13 +63,14 @@ def test_training_and_judging_read_the_same_tokens(base, training_sets, template
     name, folder = base
     example = load_examples(training_sets, "direct")[0]
     row = TokenRows(*tokenize_examples([example], load_tokenizer(folder), 4000))[0]
-    prompt = row["input_ids"][: -row["completion_length"]]
+    ids = row["input_ids"].tolist()
+    prompt = ids[: -row["completion_length"]]
     assert prompt == read_by_judge(folder, template, example.messages[:-1])
     tokenizer = load_judge_tokenizer(folder)
     begun = 0 if name == "silent" else 1
     assert prompt.count(tokenizer.bos_token_id) == begun, "as the chat template has it: neither twice nor left out"
     assert prompt[:1].count(tokenizer.bos_token_id) == begun
-    assert row["input_ids"][-row["completion_length"] :].count(tokenizer.bos_token_id) == 0
+    assert ids[-row["completion_length"] :].count(tokenizer.bos_token_id) == 0
 
 
 def test_the_system_text_stands_at_the_head_of_the_users(base, training_sets):

@@ -40,7 +40,7 @@ def adapt(model, **options):
 )
 def test_only_plain_adapters_are_exchanged(options, count):
     model = adapt(LlamaForCausalLM(LlamaConfig(**SIZES)), **options)
-    assert fuse_modules(model, adapters_only=True) == {"adapters": count, "norms": 0, "gated_units": 0}
+    assert fuse_modules(model, torch.float32, adapters_only=True) == {"adapters": count, "norms": 0, "gated_units": 0}
     assert not any(each.any() for name, each in model.named_parameters() if "lora_B" in name), "as they were"
 
 
@@ -50,11 +50,11 @@ def test_a_module_that_only_looks_alike_is_left_alone():
     for module in model.modules():
         if type(module).__name__.endswith("RMSNorm"):
             module.variance_epsilon = module.eps
-    assert fuse_modules(model, adapters_only=False) == {"adapters": 4, "norms": 0, "gated_units": 0}
+    assert fuse_modules(model, torch.float32, adapters_only=False) == {"adapters": 4, "norms": 0, "gated_units": 0}
 
 
 def test_trained_norms_are_left_alone():
-    counts = fuse_modules(LlamaForCausalLM(LlamaConfig(**SIZES)), adapters_only=False)
+    counts = fuse_modules(LlamaForCausalLM(LlamaConfig(**SIZES)), torch.float32, adapters_only=False)
     assert counts == {"adapters": 0, "norms": 0, "gated_units": 2}
 
 
@@ -69,7 +69,11 @@ def test_bf16_is_as_close_to_fp32_as_the_libraries_modules_are():
         model = adapt(LlamaForCausalLM(LlamaConfig(**SIZES)).to(torch.bfloat16))
         model.load_state_dict(exact.state_dict())
         if fused:
-            assert fuse_modules(model, adapters_only=False) == {"adapters": 4, "norms": 5, "gated_units": 2}
+            assert fuse_modules(model, torch.bfloat16, adapters_only=False) == {
+                "adapters": 4,
+                "norms": 5,
+                "gated_units": 2,
+            }
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             errors.append((model(ids).logits.float() - exact(ids).logits.float()).pow(2).mean().sqrt())
     assert errors[1] < 1.2 * errors[0]

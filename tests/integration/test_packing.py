@@ -89,7 +89,7 @@ def test_a_packed_batch_has_the_loss_and_gradients_of_its_rows_alone(family, chu
     rows = draw_rows()
     ours, plain = build(FAMILIES[family], PACKED_ATTENTION), build(FAMILIES[family], "eager")
     require_packable(ours)
-    fuse_modules(ours, adapters_only=False)
+    fuse_modules(ours, torch.float32, adapters_only=False)
     packed, alone = sum_packed(ours, rows, chunk_tokens), sum_alone(plain, rows)
     torch.testing.assert_close(packed, alone, rtol=1e-5, atol=1e-5)
     expected = gradients(plain, alone)
@@ -110,7 +110,11 @@ def test_adapters_of_a_packed_batch_learn_as_from_its_rows_alone(miniature, trai
             if "lora_B" in name:
                 torch.nn.init.normal_(each, std=0.1)
         if fused:
-            assert fuse_modules(model, adapters_only=False) == {"adapters": 7, "norms": 5, "gated_units": 2}
+            assert fuse_modules(model, torch.float32, adapters_only=False) == {
+                "adapters": 7,
+                "norms": 5,
+                "gated_units": 2,
+            }
         totals.append((sum_packed(model, rows) if fused else sum_alone(model, rows), model))
     (packed, ours), (alone, plain) = totals
     torch.testing.assert_close(packed, alone, rtol=1e-5, atol=1e-5)

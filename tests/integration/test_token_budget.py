@@ -5,15 +5,15 @@ from judgeforge.prepare.contract.budget import fit_to_budget
 from judgeforge.prepare.contract.tokens import load_token_counter
 from judgeforge.train.dataset import load_examples
 from judgeforge.train.model import load_tokenizer
-from judgeforge.train.tokens import tokenize_examples
+from judgeforge.train.tokens import TokenRows, tokenize_examples
 
 
 def test_the_budget_counts_as_training_does(miniature, training_sets, template) -> None:
     examples = load_examples(training_sets, "joint")
-    trained = tokenize_examples(examples, load_tokenizer(miniature), 10**6)
+    trained = TokenRows(*tokenize_examples(examples, load_tokenizer(miniature), 10**6))
     count = load_token_counter(miniature)
     counted = count([(list(each.messages[:-1]), each.messages[-1]["content"]) for each in examples])
-    assert counted == [row["length"] for row in trained.rows]
+    assert counted == trained.lengths
     assert count([]) == []
 
 

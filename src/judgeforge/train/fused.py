@@ -18,11 +18,12 @@ _TOLERANCE = 0.02
 """Largest difference in a trial, relative to the largest value: what bf16 leaves of 8 bits after two roundings."""
 
 
-def fuse_modules(model: Any, *, adapters_only: bool) -> dict[str, int]:
+def fuse_modules(model: Any, dtype: torch.dtype, *, adapters_only: bool) -> dict[str, int]:
     """Exchange the forward functions of modules, in place.
 
     Args:
         model: weights in place, on their device; not partitioned by ZeRO-3, whose weights come by calls of modules.
+        dtype: of the products.
         adapters_only: leave norms and gated units alone, where Liger or torch.compile takes care of them.
 
     Returns:
@@ -31,7 +32,7 @@ def fuse_modules(model: Any, *, adapters_only: bool) -> dict[str, int]:
     counts = {"adapters": 0, "norms": 0, "gated_units": 0}
     for module in model.modules():
         kind, replacement = _find_replacement(module, adapters_only)
-        if replacement is not None and _agrees(module, replacement):
+        if replacement is not None and _agrees(module, replacement, dtype):
             module.forward = replacement
             counts[kind] += 1
     return counts
@@ -81,32 +82,28 @@ def _gated_unit(module: Any, x: torch.Tensor) -> Any:
     return module.down_proj(GatedUnit.apply(module.gate_proj(x), module.up_proj(x)))  # type: ignore[no-untyped-call]
 
 
-def _agrees(module: Any, replacement: Callable[..., Any]) -> bool:
+def _agrees(module: Any, replacement: Callable[..., Any], dtype: torch.dtype) -> bool:
     """Try both on random input; adapters start as zero, so theirs is given values for the trial."""
     weight = next(module.parameters())
     width = module.in_features if hasattr(module, "in_features") else _input_width(module)
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(1, _TRIAL_ROWS, width, generator=generator).to(weight.device, _compute_dtype(module))
+    x = torch.randn(1, _TRIAL_ROWS, width, generator=generator).to(weight.device, dtype)
     kept = {name: each.detach().clone() for name, each in module.named_parameters() if "lora_B" in name}
-    with torch.no_grad(), torch.autocast(x.device.type, x.dtype, enabled=x.dtype != torch.float32):
+    half = dtype == torch.bfloat16
+    with torch.no_grad(), torch.autocast(x.device.type, torch.bfloat16, enabled=half):
         for name, each in module.named_parameters():
             if name in kept:
                 each.copy_(torch.randn(each.shape, generator=generator) / each.shape[1])
         expected, ours = module(x), replacement(x)
         for name, value in kept.items():
             module.get_parameter(name).copy_(value)
-    bound = _TOLERANCE if x.dtype != torch.float32 else _TOLERANCE / 1000
+    bound = _TOLERANCE if half else _TOLERANCE / 1000
     return bool((expected - ours).abs().max() <= bound * expected.abs().max().clamp(min=1e-6))
 
 
 def _input_width(module: Any) -> int:
     projection = getattr(module, "gate_proj", None)
     return int(module.weight.shape[0] if projection is None else projection.in_features)
-
-
-def _compute_dtype(module: Any) -> torch.dtype:
-    frozen = [each.dtype for each in module.parameters() if not each.requires_grad]
-    return frozen[0] if frozen else torch.float32
 
 
 class AdaptedLinear(torch.autograd.Function):

@@ -82,10 +82,11 @@ def _build_trainer(
     model = build_model(job.base, params)
     for note in list_notes(model, params):
         say(note)
-    fuse_modules(model, adapters_only=params.liger or params.compile)
+    dtype = getattr(torch, params.dtype)
+    fuse_modules(model, dtype, adapters_only=params.liger or params.compile)
     if params.compile:
         compile_modules(model)
-    peak = find_peak(getattr(torch, params.dtype))
+    peak = find_peak(dtype)
     run.set_tags({"peak_flops": f"{peak.flops:.4g} FLOP/s, {peak.source}"} | describe_environment())
     meter = Meter(count_arithmetic(model), peak)
     trainer = CompletionTrainer(
