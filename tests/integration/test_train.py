@@ -117,7 +117,9 @@ def test_the_loss_is_the_models_own_on_completion_tokens(miniature, training_set
     batch = LeftPadCollator(tokenizer.pad_token_id)(rows.rows[5:11])
     model = build_model(miniature, small_train_params, longest=100)
     guard = UpdateGuard("stop", tmp_path, load_tokenizer(miniature))
-    trainer = CompletionTrainer(model=model, args=build_arguments(small_train_params, str(tmp_path), 1), guard=guard)
+    arguments = build_arguments(small_train_params, str(tmp_path), 1)
+    distribution = small_train_params.distribution
+    trainer = CompletionTrainer(model=model, args=arguments, guard=guard, distribution=distribution)
     with torch.no_grad():
         expected = model(**batch).loss
         ours = trainer.compute_loss(model, dict(batch))

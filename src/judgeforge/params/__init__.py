@@ -3,6 +3,7 @@
 A stage loads its own section only, exactly what ``dvc.yaml`` lists for it.
 """
 
+from judgeforge.params.distribution import DistributionParams
 from judgeforge.params.evaluation import AuditParams, EvaluateParams, VllmParams
 from judgeforge.params.loading import Params, check_params, load_params, load_section
 from judgeforge.params.preparation import RecoveryParams, TokenBudgetParams
@@ -24,6 +25,7 @@ from judgeforge.params.sections import (
 __all__ = [
     "AuditParams",
     "BaseParams",
+    "DistributionParams",
     "EmbeddedParams",
     "EvaluateParams",
     "Judge",

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
+from judgeforge.params.distribution import DistributionParams
 from judgeforge.params.preparation import RecoveryParams, TokenBudgetParams
 from judgeforge.params.quality import QualityParams
 from judgeforge.params.section import Fraction, Positive, Section, Seed
@@ -160,7 +161,7 @@ class TrainParams(Section):
         warmup_ratio: share of the steps in which the rate rises from 0.
         weight_decay: of AdamW.
         max_grad_norm: clipping.
-        batch_size: rows a step on one device.
+        batch_size: rows a step of one process. An update learns batch_size x gradient_accumulation x processes rows.
         gradient_accumulation: steps to one update.
         max_length_tokens: a longer row is left out and counted.
         dtype: of weights and arithmetic.
@@ -169,7 +170,8 @@ class TrainParams(Section):
         keep_checkpoints: how many of them stay while the run lasts.
         non_finite: at an update whose gradient is not finite ``stop``, or ``skip`` it; its batches are kept.
         log_every_steps: updates between two points of the curve.
-        cpu_threads: torch threads when on CPU: a value, since sums depend on it. None: torch's choice.
+        cpu_threads: torch threads of a process when on CPU: a value, since sums depend on it. None: torch's choice.
+        distribution: over how many processes and machines.
     """
 
     method: Literal["lora", "full"]
@@ -191,6 +193,7 @@ class TrainParams(Section):
     non_finite: Literal["stop", "skip"]
     log_every_steps: Positive
     cpu_threads: Positive | None
+    distribution: DistributionParams
 
 
 class MergeParams(Section):

@@ -16,6 +16,7 @@ from transformers import TrainerCallback
 from judgeforge.errors import EnvironmentFault, InputError
 from judgeforge.files import write_json_lines
 from judgeforge.progress import say
+from judgeforge.train.distributed import count_processes, find_largest, gather_texts, is_first
 
 _MOST_SKIPPED = 10
 """Updates in a row that may be skipped: more are no accident of one batch."""
@@ -64,7 +65,9 @@ class UpdateGuard:
             self._in_a_row = 0
             return
         path = self.folder / f"bad-update-{update}.jsonl"
-        write_json_lines(path, [{"text": text} for text in self._decode(batches)])
+        texts = gather_texts(self._decode(batches))  # the norm is that of all processes: all of them are here
+        if is_first():
+            write_json_lines(path, [{"text": text} for text in texts])
         self._in_a_row += 1
         if self.action == "stop" or self._in_a_row > _MOST_SKIPPED:
             raise InputError(
@@ -72,7 +75,8 @@ class UpdateGuard:
                 "lower train.learning_rate, look at those rows, or set train.non_finite to skip.",
             )
         self.skipped += 1
-        say(f"Update {update} is skipped: its gradient is not finite. Its batches stand in {path}.")
+        if is_first():
+            say(f"Update {update} is skipped: its gradient is not finite. Its batches stand in {path}.")
         for parameter in model.parameters():
             parameter.grad = None
 
@@ -82,6 +86,8 @@ class UpdateGuard:
 
 class StopAtSignal(TrainerCallback):
     """After a signal, let the update end, and save a checkpoint; a second signal ends the process at once.
+
+    A signal that one of several processes got ends all of them behind the same update.
 
     Args:
         received: the signal, once it came.
@@ -93,7 +99,9 @@ class StopAtSignal(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Ask for the end."""
-        if self.received is not None and state.global_step < state.max_steps:
+        number = find_largest(self.received or 0)
+        if number and state.global_step < state.max_steps:
+            self.received = signal.Signals(number)
             control.should_save = control.should_training_stop = True
             self.saved_at = state.global_step
 
@@ -104,7 +112,8 @@ class StopAtSignal(TrainerCallback):
 
         def note(number: int, _frame: FrameType | None) -> None:
             self.received = signal.Signals(number)
-            say(f"{self.received.name}: this update is finished and a checkpoint saved; again to end at once.")
+            if is_first():
+                say(f"{self.received.name}: this update is finished and a checkpoint saved; again to end at once.")
             for each, handler in before.items():
                 signal.signal(each, handler)
 
@@ -123,6 +132,10 @@ class StopAtSignal(TrainerCallback):
             EnvironmentFault: a signal ended it.
         """
         if self.saved_at and self.received is not None:
+            if count_processes() > 1:
+                # The launcher takes the first end for a failure and ends the rest: let them end by themselves.
+                for number in _SIGNALS:
+                    signal.signal(number, signal.SIG_IGN)
             raise EnvironmentFault(
                 f"Training was ended by {self.received.name} after update {self.saved_at}; a checkpoint is saved.",
                 "run again: it goes on there.",

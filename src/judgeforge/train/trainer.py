@@ -1,18 +1,23 @@
 """transformers' Trainer with a loss on completion tokens only, whose logits are the only ones computed."""
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_utils import EvalLoopOutput
 
-from judgeforge.params import TrainParams
+from judgeforge.params import DistributionParams, TrainParams
 from judgeforge.progress import progress_bar
-from judgeforge.train.checkpoints import seal
+from judgeforge.train.checkpoints import seal, write_layout
 from judgeforge.train.dataset import IGNORED
+from judgeforge.train.distributed import count_processes, get_rank, on_first, sum_up
 from judgeforge.train.guard import UpdateGuard, require_space
 from judgeforge.train.order import LengthGroupedOrder
+from judgeforge.train.shares import BatchShares, ShareLoader
+from judgeforge.train.zero import count_trained, load_engine
 
 
 class CompletionTrainer(Trainer):
@@ -22,15 +27,54 @@ class CompletionTrainer(Trainer):
     out five sixths of its work and memory.
     """
 
-    def __init__(self, *, guard: UpdateGuard, **options: Any) -> None:
+    def __init__(self, *, guard: UpdateGuard, distribution: DistributionParams, **options: Any) -> None:
         super().__init__(**options)
-        self._guard = guard
+        self._guard, self._distribution = guard, distribution
         # Asks the Trainer to hand over how many tokens are learnt in the whole update, over all its batches.
         self.model_accepts_loss_kwargs = True
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedOrder:
-        rows: Any = self.train_dataset if train_dataset is None else train_dataset
-        return LengthGroupedOrder([row["length"] for row in rows], self.args.train_batch_size, self.args.seed)
+    def get_train_dataloader(self) -> ShareLoader:
+        """Load this process's share of each batch, in an order drawn anew for each epoch."""
+        rows: Any = self.train_dataset
+        together = self.args.train_batch_size * count_processes()
+        order = LengthGroupedOrder([row["length"] for row in rows], together, self.args.seed)
+        return self._load_shares(rows, order, self.args.train_batch_size, self.args.gradient_accumulation_steps)
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> ShareLoader:
+        """Load this process's share of the validation rows, whose losses are all added up."""
+        rows: Any = self.eval_dataset if eval_dataset is None else eval_dataset
+        return self._load_shares(rows, range(len(rows)), self.args.eval_batch_size, accumulation=len(rows) + 1)
+
+    def _load_shares(self, rows: Any, order: Any, batch_size: int, accumulation: int) -> ShareLoader:
+        return ShareLoader(
+            rows,
+            batch_sampler=BatchShares(order, batch_size, count_processes(), get_rank(), accumulation),
+            collate_fn=self.data_collator,
+            num_workers=self.args.dataloader_num_workers,
+            pin_memory=self.args.dataloader_pin_memory,
+        )
+
+    def evaluation_loop(
+        self,
+        dataloader: Any,
+        description: str,
+        prediction_loss_only: bool | None = None,
+        ignore_keys: list[str] | None = None,
+        metric_key_prefix: str = "eval",
+    ) -> EvalLoopOutput:
+        """Return the loss a token over all processes; the Trainer's own gathers batches, which differ in length."""
+        model: Any = self.model_wrapped
+        model.eval()
+        sums = torch.zeros(2, dtype=torch.float64, device="cpu")
+        for batch in dataloader:
+            inputs = self._prepare_inputs(batch)
+            sums[1] += int((inputs["labels"] != IGNORED).sum())
+            with torch.no_grad(), self.compute_loss_context_manager():
+                sums[0] += float(self.compute_loss(model, inputs, num_items_in_batch=count_processes()))
+        loss, tokens = sum_up(sums).tolist()
+        metrics = {f"{metric_key_prefix}_loss": loss / max(tokens, 1)}
+        nothing: Any = ()
+        return EvalLoopOutput(predictions=nothing, label_ids=None, metrics=metrics, num_samples=len(dataloader.dataset))
 
     def compute_loss(
         self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -47,7 +91,8 @@ class CompletionTrainer(Trainer):
         loss = torch.nn.functional.cross_entropy(
             logits.flatten(0, 1), labels[:, -columns:].flatten(), ignore_index=IGNORED, reduction="sum"
         )
-        loss = loss / (learnt.sum() if num_items_in_batch is None else num_items_in_batch)
+        # Gradients are averaged over processes, but the update's number of tokens is that of all of them.
+        loss = loss / learnt.sum() if num_items_in_batch is None else loss * count_processes() / num_items_in_batch
         return (loss, outputs) if return_outputs else loss
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
@@ -57,9 +102,13 @@ class CompletionTrainer(Trainer):
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         folder = Path(str(self.args.output_dir))
-        require_space(folder, sum(each.numel() for each in model.parameters() if each.requires_grad))
+        on_first(partial(require_space, folder, count_trained(model)))
         super()._save_checkpoint(model, trial)
-        seal(folder / f"checkpoint-{self.state.global_step}")
+        on_first(partial(self._seal, folder / f"checkpoint-{self.state.global_step}"))
+
+    def _seal(self, checkpoint: Path) -> None:
+        write_layout(checkpoint, self._distribution)
+        seal(checkpoint)
 
 
 class LiveLog(TrainerCallback):
@@ -151,6 +200,9 @@ def build_arguments(params: TrainParams, checkpoints: str, updates: int) -> Trai
         disable_tqdm=True,
         remove_unused_columns=False,
         dataloader_pin_memory=on_gpu,
+        deepspeed=load_engine(params.distribution),
+        # All that is trained takes part in every batch: to look for what does not would cost time.
+        ddp_find_unused_parameters=False,
     )
 
 
