@@ -50,7 +50,7 @@ def _train(params: TrainParams, format: TrainingFormat, places: dict[str, Path])
     from judgeforge.train.distributed import is_first, join_processes  # noqa: PLC0415
     from judgeforge.train.run import Job, train_judge  # noqa: PLC0415
 
-    with join_processes():
+    with join_processes(params.distribution.engine):
         recorded = stage_run(f"train-{format}", params.model_dump()) if is_first() else nullcontext()
         with recorded as run:
             train_judge(params, Job(format=format, **places), run)

@@ -5,6 +5,7 @@ A training of one process passes through here untouched.
 
 import os
 import secrets
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -24,15 +25,29 @@ _SHARED_MARK = ".shared"
 
 
 @contextmanager
-def join_processes() -> Iterator[None]:
-    """Meet the other processes that torchrun started; alone, where it started none."""
+def join_processes(engine: str) -> Iterator[None]:
+    """Meet the other processes that torchrun started; alone, where it started none.
+
+    Args:
+        engine: ``train.distribution.engine``.
+    """
+    if not torch.cuda.is_available():
+        os.environ.setdefault(
+            "DS_ACCELERATOR", "cpu"
+        )  # Accelerate loads DeepSpeed where it is, which warns of guessing
     if "RANK" not in os.environ:
         yield
         return
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.distributed\.c10d_logger")
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     # Gloo beside NCCL: a signal or a key is agreed on without waiting for the GPU's queue.
     dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=_WAIT)
+    if engine != "none":
+        from deepspeed import comm  # noqa: PLC0415 - not installed everywhere
+
+        # On a CPU nobody else tells it that there are others.
+        comm.init_distributed(auto_mpi_discovery=False, timeout=_WAIT)
     try:
         yield
     finally:

@@ -1,6 +1,7 @@
 """Starts a training's processes with torchrun, on this machine or as one machine of several, and ends as they end."""
 
 import ctypes
+import logging
 import os
 import signal
 import sys
@@ -71,7 +72,6 @@ def launch(distribution: DistributionParams, cpu_threads: int | None, module: st
     options += [f"--signals-to-handle={','.join(each.name for each in _SIGNALS)}", "--module", module, *arguments]
     cores = os.cpu_count() or 1
     os.environ.setdefault("OMP_NUM_THREADS", str(cpu_threads or max(1, cores // distribution.processes)))
-    os.environ.setdefault("LOGLEVEL", "CRITICAL")  # torchrun's: what a person needs to know is said once, at the end
     ranks = range(place * distribution.processes, (place + 1) * distribution.processes)
     with tempfile.TemporaryDirectory(prefix="judgeforge-") as name, _keep_handlers():
         os.environ[FOLDER_VARIABLE] = name
@@ -89,6 +89,9 @@ def _run(options: list[str]) -> int | None:
     from torch.distributed.elastic.rendezvous import RendezvousError  # noqa: PLC0415
     from torch.distributed.run import parse_args, run  # noqa: PLC0415
 
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith("torch.distributed."):
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # how it ended is said once, in one line
     try:
         run(parse_args(options))  # type: ignore[no-untyped-call]
     except ChildFailedError:
