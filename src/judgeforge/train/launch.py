@@ -17,7 +17,7 @@ from judgeforge.train.hosts import find_node_rank, load_hosts
 from judgeforge.train.outcomes import FOLDER_VARIABLE, end_processes, load_outcomes, raise_outcome
 
 _SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP)
-"""Handed on to the processes. A second one ends them at once."""
+"""Handed on to the processes. A second one ends them at once, and a third kills those that hang."""
 _SAVING_S = 1800
 """After a signal the processes get this long to end their update and save a checkpoint."""
 _PR_SET_PDEATHSIG = 1

@@ -137,6 +137,20 @@ def test_processes_do_not_outlive_a_killed_launcher(stage):
 
 
 @pytest.mark.slow
+def test_signals_end_processes_that_hang(stage):
+    broken = stage("broken")
+    process = broken.start(**LONG)
+    wait_for_checkpoint(broken, process)
+    workers = find_workers(process)
+    next(each for each in workers if each.environ().get("RANK") == "1").suspend()
+    for _ in range(3):
+        process.send_signal(signal.SIGTERM)
+        time.sleep(1)
+    assert process.wait(30) == 143, broken.log
+    assert not psutil.wait_procs(workers, timeout=10)[1]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["none", "zero2", "zero3"])
 def test_all_processes_stop_at_a_bad_update_and_its_whole_batch_is_kept(engine, stage):
     both = stage("both")
