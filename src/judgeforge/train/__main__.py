@@ -11,7 +11,7 @@ import typer
 from judgeforge.errors import InputError
 from judgeforge.params import TrainingFormat, TrainParams, load_section
 from judgeforge.stage import run_stage
-from judgeforge.train.launch import launch, needs_launch, require_membership
+from judgeforge.train.launch import is_started, launch, needs_launch, require_membership
 from judgeforge.train.outcomes import leave_outcome
 
 
@@ -37,10 +37,10 @@ def main(
         launch(params.distribution, params.cpu_threads, "judgeforge.train", sys.argv[1:])
         return
     places = {"data": data, "base": base, "checkpoints": checkpoints, "out": out, "curve": curve}
-    if params.distribution.world_size == 1 and params.distribution.engine == "none":
+    if not is_started():
         _train(params, chosen, places)
         return
-    with leave_outcome(int(os.environ.get("RANK", "0"))):
+    with leave_outcome(int(os.environ["RANK"])):
         require_membership(params.distribution)
         _train(params, chosen, places)
 

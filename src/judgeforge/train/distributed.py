@@ -17,6 +17,7 @@ import torch.distributed as dist
 
 from judgeforge.errors import InputError, JudgeforgeError
 from judgeforge.files import write_text
+from judgeforge.train.launch import is_started
 
 _Value = TypeVar("_Value")
 _WAIT = timedelta(hours=2)
@@ -35,7 +36,7 @@ def join_processes(engine: str) -> Iterator[None]:
         os.environ.setdefault(
             "DS_ACCELERATOR", "cpu"
         )  # Accelerate loads DeepSpeed where it is, which warns of guessing
-    if "RANK" not in os.environ:
+    if not is_started():
         yield
         return
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.distributed\.c10d_logger")

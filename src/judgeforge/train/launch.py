@@ -24,18 +24,23 @@ _PR_SET_PDEATHSIG = 1
 """Of Linux's prctl."""
 
 
+def is_started() -> bool:
+    """Tell whether torchrun, or what speaks as it does, has started this process as one of a training's."""
+    return {"RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
+
+
 def needs_launch(distribution: DistributionParams) -> bool:
-    """Tell whether this process has to start the training's processes, not being one of them (RANK is torchrun's)."""
-    return (distribution.world_size > 1 or distribution.engine != "none") and "RANK" not in os.environ
+    """Tell whether this process has to start the training's processes, not being one of them."""
+    return (distribution.world_size > 1 or distribution.engine != "none") and not is_started()
 
 
-def require_membership(distribution: DistributionParams) -> int:
-    """Return this process's rank among all processes of the training, 0 where it is the only one.
+def require_membership(distribution: DistributionParams) -> None:
+    """Check that this process is one of as many as ``distribution`` says, and let it end with its launcher.
 
     Raises:
         InputError: torchrun, or whatever started it, started another number of processes than params.yaml says.
     """
-    started = int(os.environ.get("WORLD_SIZE", "1"))
+    started = int(os.environ["WORLD_SIZE"])
     if started != distribution.world_size:
         raise InputError(
             f"{started} training processes were started, but train.distribution says "
@@ -45,7 +50,6 @@ def require_membership(distribution: DistributionParams) -> int:
     if FOLDER_VARIABLE in os.environ and sys.platform == "linux":
         # Killed with -9, the launcher cannot end them: they would go on beside the next run.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    return int(os.environ.get("RANK", "0"))
 
 
 def launch(distribution: DistributionParams, cpu_threads: int | None, module: str, arguments: Sequence[str]) -> None:

@@ -188,7 +188,7 @@ def test_two_machines_learn_what_one_does_and_a_signal_to_one_ends_both(stage, t
 def test_who_is_no_machine_of_the_list_says_so(stage):
     assert stage("one").run(distribution={"nodes": 2}) == 2
     far = stage("far")
-    environment = {"JUDGEFORGE_HOSTS": "192.0.2.1,192.0.2.2"}
+    environment = {"JUDGEFORGE_HOSTS": "203.0.113.7,203.0.113.8"}
     assert far.start(environment=environment, distribution={"nodes": 2}).wait(120) == 2
     assert "none is this machine's" in far.log
 

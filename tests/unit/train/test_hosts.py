@@ -7,7 +7,7 @@ import pytest
 from judgeforge.errors import InputError
 from judgeforge.train.hosts import HOSTS_VARIABLE, RANK_VARIABLE, find_node_rank, load_hosts
 
-ELSEWHERE = "192.0.2.7"  # RFC 5737: an address of nobody
+ELSEWHERE = "203.0.113.7"  # RFC 5737: an address of nobody
 
 
 @pytest.fixture(autouse=True)
