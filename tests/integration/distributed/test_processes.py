@@ -86,6 +86,17 @@ def test_two_processes_learn_what_one_does(
 
 
 @pytest.mark.slow
+def test_one_process_may_offload_and_its_judge_is_whole(stage, miniature):
+    one = stage("one")
+    changes = {"method": "full", "dtype": "bfloat16", "gradient_checkpointing": True, "epochs": 1}
+    distribution = {"processes": 1, "engine": "zero3", "offload": True}
+    assert one.run(**changes, distribution=distribution) == 0, one.log
+    base = load_file(miniature / "model.safetensors")
+    assert {name: tensor.shape for name, tensor in one.weights.items()} == {n: t.shape for n, t in base.items()}
+    assert all(tensor.dtype == torch.bfloat16 and tensor.isfinite().all() for tensor in one.weights.values())
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["none", "zero3"])
 def test_a_signal_saves_one_checkpoint_from_which_as_many_processes_go_on(engine, stage):
     distribution = {"engine": engine}
