@@ -88,6 +88,7 @@ def build_ours(base: Path, examples: list[TrainingExample], clock: Clock, compil
         guard=UpdateGuard("stop", None, Path(), tokenizer),
         meter=Meter(count_arithmetic(model), find_peak(torch.bfloat16)),
         loss=CompletionLoss(model, params.loss_chunk_tokens),
+        distribution=params.distribution,
         callbacks=[clock],
     )
 

@@ -96,6 +96,7 @@ def test_constraints_hold_versions_only() -> None:
 
 HEAVY = [
     "accelerate",
+    "deepspeed",
     "dvc",
     "hydra",
     "mergekit",

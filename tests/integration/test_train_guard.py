@@ -116,7 +116,7 @@ def jump(monkeypatch):
 
         def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
             factor = 100 if model.training and self.state.global_step + 1 in updates else 1
-            keep = lambda guard, ids, loss: remember(guard, ids, loss * factor)  # noqa: E731
+            keep = lambda guard, ids, lengths, loss: remember(guard, ids, lengths, loss * factor)  # noqa: E731
             monkeypatch.setattr(guard.UpdateGuard, "remember", keep)
             return whole(self, model, inputs, return_outputs, num_items_in_batch) * factor
 

@@ -3,6 +3,7 @@
 A stage loads its own section only, exactly what ``dvc.yaml`` lists for it.
 """
 
+from judgeforge.params.distribution import DistributionParams
 from judgeforge.params.evaluation import AuditParams, EvaluateParams, VllmParams
 from judgeforge.params.loading import Params, check_params, load_params, load_section
 from judgeforge.params.preparation import RecoveryParams, TokenBudgetParams
@@ -11,19 +12,19 @@ from judgeforge.params.sections import (
     BaseParams,
     EmbeddedParams,
     Judge,
-    LoraParams,
     MatrixParams,
     MergeParams,
     PrepareParams,
     PromoteParams,
     Reference,
     TrainingFormat,
-    TrainParams,
 )
+from judgeforge.params.training import LoraParams, TrainParams
 
 __all__ = [
     "AuditParams",
     "BaseParams",
+    "DistributionParams",
     "EmbeddedParams",
     "EvaluateParams",
     "Judge",

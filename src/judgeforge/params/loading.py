@@ -10,7 +10,8 @@ from judgeforge.errors import InputError
 from judgeforge.files import read_text
 from judgeforge.params.evaluation import AuditParams, EvaluateParams
 from judgeforge.params.section import Section
-from judgeforge.params.sections import BaseParams, MatrixParams, MergeParams, PrepareParams, PromoteParams, TrainParams
+from judgeforge.params.sections import BaseParams, MatrixParams, MergeParams, PrepareParams, PromoteParams
+from judgeforge.params.training import TrainParams
 
 
 class Params(Section):

@@ -1,5 +1,8 @@
 """Wire the stage ``train``: training set, base model and params.yaml -> a judge's folder and its curve."""
 
+import os
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, get_args
 
@@ -8,6 +11,8 @@ import typer
 from judgeforge.errors import InputError
 from judgeforge.params import TrainingFormat, TrainParams, load_section
 from judgeforge.stage import run_stage
+from judgeforge.train.launch import is_started, launch, needs_launch, require_membership
+from judgeforge.train.outcomes import leave_outcome
 
 
 def main(
@@ -29,18 +34,38 @@ def main(
     if format not in get_args(TrainingFormat):
         raise InputError(f"There is no training format {format!r}.", "choose direct, pairwise, joint or form.")
     chosen: TrainingFormat = format  # type: ignore[assignment]
+    places = {"data": data, "base": base, "checkpoints": checkpoints, "out": out, "curve": curve}
+    if dry_run:
+        _tell(params, chosen, places)
+        return
+    if needs_launch(params.distribution):
+        launch(params.distribution, params.cpu_threads, "judgeforge.train", sys.argv[1:])
+        return
+    if not is_started():
+        _train(params, chosen, places)
+        return
+    with leave_outcome(int(os.environ["RANK"])):
+        require_membership(params.distribution)
+        _train(params, chosen, places)
+
+
+def _tell(params: TrainParams, format: TrainingFormat, places: dict[str, Path]) -> None:
+    from judgeforge.train.dry_run import plan_run, render_plan  # noqa: PLC0415
+    from judgeforge.train.job import Job  # noqa: PLC0415
+
+    typer.echo(render_plan(plan_run(params, Job(format=format, **places))))
+
+
+def _train(params: TrainParams, format: TrainingFormat, places: dict[str, Path]) -> None:
     from judgeforge.tracking import stage_run  # noqa: PLC0415 - bad params should not wait for heavy imports
+    from judgeforge.train.distributed import is_first, join_processes  # noqa: PLC0415
     from judgeforge.train.job import Job  # noqa: PLC0415
     from judgeforge.train.run import train_judge  # noqa: PLC0415
 
-    job = Job(format=chosen, data=data, base=base, checkpoints=checkpoints, out=out, curve=curve)
-    if dry_run:
-        from judgeforge.train.dry_run import plan_run, render_plan  # noqa: PLC0415
-
-        typer.echo(render_plan(plan_run(params, job)))
-        return
-    with stage_run(f"train-{job.format}", params.model_dump()) as run:
-        train_judge(params, job, run)
+    with join_processes(params.distribution.engine):
+        recorded = stage_run(f"train-{format}", params.model_dump()) if is_first() else nullcontext()
+        with recorded as run:
+            train_judge(params, Job(format=format, **places), run)
 
 
 if __name__ == "__main__":

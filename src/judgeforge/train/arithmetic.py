@@ -51,9 +51,9 @@ def count_arithmetic(model: Any) -> Arithmetic:
     first = _first_trained_layer(model)
     used = passed = trained = 0.0
     for name, parameter in model.named_parameters():
-        if id(parameter) in outside or parameter.ndim < 2:
+        if id(parameter) in outside or getattr(parameter, "ds_shape", parameter.shape)[1:] == ():
             continue
-        size = parameter.numel() * (share if "experts" in name else 1.0)
+        size = _numel(parameter) * (share if "experts" in name else 1.0)
         used += size
         passed += size * (_layer_of(name) >= first)
         trained += size * parameter.requires_grad
@@ -61,13 +61,18 @@ def count_arithmetic(model: Any) -> Arithmetic:
     width = config.num_attention_heads * size
     # Layers below the first trained one go forward alone: a third of the products.
     layers = config.num_hidden_layers - first * 2 / 3
-    return Arithmetic(used, passed, trained, model.get_output_embeddings().weight.numel(), layers * width)
+    return Arithmetic(used, passed, trained, _numel(model.get_output_embeddings().weight), layers * width)
 
 
 def count_experts(config: Any) -> int | None:
     """Return how many experts a layer has; None where there are none."""
     names = ("num_local_experts", "num_experts", "n_routed_experts")
     return next((value for name in names if (value := getattr(config, name, None))), None)
+
+
+def _numel(parameter: Any) -> int:
+    """Count a weight's numbers; one that ZeRO-3 has split knows how many it had."""
+    return int(getattr(parameter, "ds_numel", parameter.numel()))
 
 
 def _layer_of(name: str) -> int:

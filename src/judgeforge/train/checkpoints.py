@@ -13,10 +13,12 @@ from typing import Any
 
 from judgeforge.errors import InputError
 from judgeforge.files import hash_file, load_json, write_json
+from judgeforge.params import DistributionParams
 
 _MARK = "COMPLETE"
 TOKENS = "tokens"
 """Folder beside the runs' checkpoints: tokens depend on less than a run does, and are kept when it is done."""
+_LAYOUT = "distribution.json"
 
 
 def compute_run_key(values: dict[str, Any], files: Iterable[Path]) -> str:
@@ -53,6 +55,40 @@ def _is_whole(checkpoint: Path) -> bool:
     except InputError:  # there is none, or it was torn itself
         return False
     return all((checkpoint / name).is_file() and (checkpoint / name).stat().st_size == sizes[name] for name in sizes)
+
+
+def write_layout(checkpoint: Path, distribution: DistributionParams) -> None:
+    """Note in a checkpoint, before it is sealed, between how many processes and how it is split."""
+    write_json(checkpoint / _LAYOUT, _describe(distribution))
+
+
+def require_layout(checkpoint: Path, distribution: DistributionParams) -> None:
+    """Check that a checkpoint can be gone on from: its parts are those of its processes, and so is the order of rows.
+
+    The run's key leaves the distribution out, so that a changed one neither resumes a checkpoint nor discards it.
+
+    Raises:
+        InputError: it was split otherwise.
+    """
+    then, now = load_json(checkpoint / _LAYOUT), _describe(distribution)
+    if then != now:
+        raise InputError(
+            f"{checkpoint} is of {_render(then)}, but train.distribution now says {_render(now)}.",
+            f"set train.distribution back to go on from it, or delete {checkpoint.parent} to begin anew.",
+        )
+
+
+def _describe(distribution: DistributionParams) -> dict[str, Any]:
+    return {
+        "processes": distribution.world_size,
+        "engine": distribution.engine,
+        "offload": distribution.offload,
+    }
+
+
+def _render(layout: dict[str, Any]) -> str:
+    offload = " with offload" if layout["offload"] else ""
+    return f"{layout['processes']} process(es) and engine {layout['engine']}{offload}"
 
 
 def discard_others(root: Path, key: str) -> None:

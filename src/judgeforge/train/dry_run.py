@@ -63,7 +63,8 @@ def plan_run(params: TrainParams, job: Job) -> Plan:
     skeleton = load_skeleton(job.base, params)
     rows, _ = load_rows(params, job, tokenizer, keep=False)
     step, device = measure_step(rows, params), find_device()
-    memory = estimate_memory(skeleton, params, step, choose_spread())
+    spread = choose_spread(params.distribution)
+    memory = estimate_memory(skeleton, params, step, spread)
     short = device.free is not None and memory.total > device.free
     return Plan(
         params=params,
@@ -72,11 +73,11 @@ def plan_run(params: TrainParams, job: Job) -> Plan:
         rows=len(rows),
         tokens=rows.tokens,
         left_out=len(rows.left_out),
-        updates=count_updates(params, len(rows), 1),
+        updates=count_updates(params, len(rows), params.distribution.world_size),
         step=step,
         memory=memory,
         device=device,
-        advice=tuple(list_advice(skeleton, params, step, choose_spread(), device.free or 0)) if short else (),
+        advice=tuple(list_advice(skeleton, params, step, spread, device.free or 0)) if short else (),
         first=_render_first(rows, params, tokenizer),
     )
 
@@ -99,7 +100,8 @@ def render_plan(plan: Plan) -> str:
         *(f"note         {note}" for note in skeleton.notes),
         f"rows         {plan.rows:,} of {plan.tokens:,} tokens; {plan.left_out:,} over "
         f"{params.max_length_tokens:,} tokens left out",
-        f"updates      {plan.updates:,} of {params.batch_size} x {params.gradient_accumulation} rows on one device",
+        f"updates      {plan.updates:,} of {params.batch_size} x {params.gradient_accumulation} rows on each of "
+        f"{params.distribution.world_size} processes",
         f"largest step {step.rows} rows of {step.width:,} tokens, the logits of {step.learnt:,} of them",
         *_render_memory(plan),
         "first row, the learnt part in brackets:",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from judgeforge.params import TrainParams
+from judgeforge.params import DistributionParams, TrainParams
 from judgeforge.progress import say
 from judgeforge.train.memory import Memory, Spread, Step, estimate_memory
 from judgeforge.train.skeleton import Skeleton
@@ -45,9 +45,14 @@ def measure_step(rows: TokenRows, params: TrainParams) -> Step:
     )
 
 
-def choose_spread() -> Spread:
-    """Describe a run of one process here."""
-    return Spread(processes=1, sharding="none", offload=False, kind="gpu" if torch.cuda.is_available() else "cpu")
+def choose_spread(distribution: DistributionParams) -> Spread:
+    """Describe a run on this machine's kind of devices."""
+    return Spread(
+        processes=distribution.world_size,
+        sharding=distribution.engine,
+        offload=distribution.offload,
+        kind="gpu" if torch.cuda.is_available() else "cpu",
+    )
 
 
 def find_device() -> Device:

@@ -17,6 +17,7 @@ from transformers import TrainerCallback
 from judgeforge.errors import EnvironmentFault, InputError
 from judgeforge.files import write_json_lines
 from judgeforge.progress import say
+from judgeforge.train.distributed import count_processes, find_largest, gather_texts, is_first, sum_up
 
 _MOST_SKIPPED = 10
 """Updates in a row that may be skipped: more are no accident of one batch."""
@@ -49,17 +50,18 @@ class UpdateGuard:
     losses: list[float] = field(default_factory=list)
     skipped: int = 0
     _in_a_row: int = 0
-    _batches: list[torch.Tensor] = field(default_factory=list)
+    _batches: list[Sequence[torch.Tensor]] = field(default_factory=list)
     _loss: list[torch.Tensor] = field(default_factory=list)
 
-    def remember(self, input_ids: torch.Tensor, loss: torch.Tensor) -> None:
+    def remember(self, input_ids: torch.Tensor, row_lengths: Sequence[int], loss: torch.Tensor) -> None:
         """Keep what goes into the coming update.
 
         Args:
-            input_ids: of one of its batches.
+            input_ids: (1, tokens), of one of its packed batches.
+            row_lengths: tokens of each row in it.
             loss: that batch's part of the update's.
         """
-        self._batches.append(input_ids.detach())
+        self._batches.append(torch.split(input_ids[0], list(row_lengths)))
         self._loss.append(loss.detach())
 
     def check(self, norm: float, model: Any, update: int) -> None:
@@ -74,7 +76,7 @@ class UpdateGuard:
             InputError: it is bad, and the action is to stop, or too many in a row were skipped.
         """
         batches, self._batches = self._batches, []
-        loss, self._loss = float(torch.stack(self._loss).sum()), []
+        loss, self._loss = float(sum_up(torch.stack(self._loss).sum().double().cpu())) / count_processes(), []
         fault = self._find_fault(norm, loss)
         if fault is None:
             self._in_a_row = 0
@@ -82,7 +84,9 @@ class UpdateGuard:
             del self.losses[:-_LOSSES_KEPT]
             return
         path = self.folder / f"bad-update-{update}.jsonl"
-        write_json_lines(path, [{"text": text} for text in self._decode(batches)])
+        texts = gather_texts(self._decode(batches))  # the norm is that of all processes: all of them are here
+        if is_first():
+            write_json_lines(path, [{"text": text} for text in texts])
         self._in_a_row += 1
         if self.action == "stop" or self._in_a_row > _MOST_SKIPPED:
             raise InputError(
@@ -90,7 +94,8 @@ class UpdateGuard:
                 "lower train.learning_rate, look at those rows, or set train.bad_update to skip.",
             )
         self.skipped += 1
-        say(f"Update {update} is skipped: its {fault}. Its batches stand in {path}.")
+        if is_first():
+            say(f"Update {update} is skipped: its {fault}. Its batches stand in {path}.")
         for parameter in model.parameters():
             parameter.grad = None
 
@@ -102,12 +107,15 @@ class UpdateGuard:
         usual = median(self.losses)
         return f"loss is {loss:.3g}, of {usual:.3g} before" if loss > self.max_loss_ratio * usual else None
 
-    def _decode(self, batches: Sequence[torch.Tensor]) -> list[str]:
-        return [text for batch in batches for text in self.tokenizer.batch_decode(batch)]
+    def _decode(self, batches: Sequence[Sequence[torch.Tensor]]) -> list[str]:
+        rows = [row.tolist() for batch in batches for row in batch]
+        return [self.tokenizer.decode(row) for row in rows if len(set(row)) > 1]  # of one token: filler
 
 
 class StopAtSignal(TrainerCallback):
     """After a signal, let the update end, and save a checkpoint; a second signal ends the process at once.
+
+    A signal that one of several processes got ends all of them behind the same update.
 
     Args:
         received: the signal, once it came.
@@ -119,7 +127,9 @@ class StopAtSignal(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Ask for the end."""
-        if self.received is not None and state.global_step < state.max_steps:
+        number = find_largest(self.received or 0)
+        if number and state.global_step < state.max_steps:
+            self.received = signal.Signals(number)
             control.should_save = control.should_training_stop = True
             self.saved_at = state.global_step
 
@@ -130,7 +140,8 @@ class StopAtSignal(TrainerCallback):
 
         def note(number: int, _frame: FrameType | None) -> None:
             self.received = signal.Signals(number)
-            say(f"{self.received.name}: this update is finished and a checkpoint saved; again to end at once.")
+            if is_first():
+                say(f"{self.received.name}: this update is finished and a checkpoint saved; again to end at once.")
             for each, handler in before.items():
                 signal.signal(each, handler)
 
@@ -149,6 +160,10 @@ class StopAtSignal(TrainerCallback):
             EnvironmentFault: a signal ended it.
         """
         if self.saved_at and self.received is not None:
+            if count_processes() > 1:
+                # The launcher takes the first end for a failure and ends the rest: let them end by themselves.
+                for number in _SIGNALS:
+                    signal.signal(number, signal.SIG_IGN)
             raise EnvironmentFault(
                 f"Training was ended by {self.received.name} after update {self.saved_at}; a checkpoint is saved.",
                 "run again: it goes on there.",

@@ -9,7 +9,7 @@ import torch
 
 from judgeforge.errors import InputError
 from judgeforge.params import TrainingFormat, TrainParams
-from judgeforge.train.checkpoints import TOKENS, compute_run_key, discard_others, find_newest
+from judgeforge.train.checkpoints import TOKENS, compute_run_key, discard_others, find_newest, require_layout
 from judgeforge.train.dataset import load_examples
 from judgeforge.train.tokens import TokenRows, load_or_tokenize, tokenize_examples
 
@@ -88,14 +88,21 @@ def count_updates(params: TrainParams, rows: int, processes: int) -> int:
 
 
 def find_start(params: TrainParams, job: Job) -> tuple[Path, Path | None]:
-    """Find the folder of this run's checkpoints, and the one to go on from; those of other runs are discarded."""
+    """Find the folder of this run's checkpoints, and the one to go on from; those of other runs are discarded.
+
+    Raises:
+        InputError: it is of another number of processes, or of another engine.
+    """
     key = compute_run_key(
-        {"params": params.model_dump(), "format": job.format, "torch": torch.__version__},
+        {"params": params.model_dump(exclude={"distribution"}), "format": job.format, "torch": torch.__version__},
         [*_list_files(job.data), *_list_files(job.base)],
     )
     checkpoints = job.checkpoints / key
     discard_others(job.checkpoints, key)
-    return checkpoints, find_newest(checkpoints)
+    resumed = find_newest(checkpoints)
+    if resumed:
+        require_layout(resumed, params.distribution)
+    return checkpoints, resumed
 
 
 def _list_files(folder: Path) -> list[Path]:

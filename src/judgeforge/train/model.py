@@ -12,6 +12,7 @@ from judgeforge.train.adapters import add_adapters
 from judgeforge.train.arithmetic import count_experts
 from judgeforge.train.attention import PACKED_ATTENTION
 from judgeforge.train.quantisation import build_quantisation
+from judgeforge.train.zero import loads_in_parts
 
 _PROBE_TOKENS = 8
 """Of each of the rows that are packed on trial."""
@@ -54,7 +55,8 @@ def build_model(base_folder: Path, params: TrainParams) -> Any:
         attn_implementation=PACKED_ATTENTION,
         quantization_config=build_quantisation(params.dtype) if params.method == "qlora" else None,
     )
-    require_packable(model)
+    if not loads_in_parts():
+        require_packable(model)
     model.config.use_cache = False
     return model if params.method == "full" else add_adapters(model, params.lora)
 

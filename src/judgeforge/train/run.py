@@ -1,6 +1,7 @@
 """One fine-tuning run: data, model, Trainer, resume, and the judge's folder at the end."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from judgeforge.progress import say
 from judgeforge.train.adapters import list_notes
 from judgeforge.train.arithmetic import count_arithmetic, find_peak
 from judgeforge.train.dataset import load_lineage
+from judgeforge.train.distributed import count_processes, get_rank, is_first, on_first, require_shared
 from judgeforge.train.environment import describe_environment
 from judgeforge.train.fitting import choose_spread, measure_step, warn_if_too_large
 from judgeforge.train.fused import compile_modules, fuse_modules
 from judgeforge.train.guard import StopAtSignal, UpdateGuard
 from judgeforge.train.job import Job, count_updates, describe_rows, find_start, load_rows
-from judgeforge.train.judge import write_judge
+from judgeforge.train.judge import require_foldable, write_judge
 from judgeforge.train.live import LiveLog, Meter, build_curve
 from judgeforge.train.loss import CompletionLoss
 from judgeforge.train.model import build_model, load_tokenizer
@@ -26,6 +28,7 @@ from judgeforge.train.packing import PackingCollator
 from judgeforge.train.skeleton import load_skeleton
 from judgeforge.train.tokens import TokenRows
 from judgeforge.train.trainer import CompletionTrainer, build_arguments
+from judgeforge.train.zero import choose_optimizer, gather_weights, loads_in_parts
 from judgeforge.training_sets import load_judge_lineage
 
 
@@ -40,15 +43,21 @@ def train_judge(params: TrainParams, job: Job, run: Any) -> None:
     Raises:
         InputError: no base model, an empty training set, or no row short enough.
     """
+    require_foldable(params, job)
     if params.cpu_threads is not None and not torch.cuda.is_available():
         torch.set_num_threads(params.cpu_threads)
     tokenizer = load_tokenizer(job.base)
+    # The first process tokenizes and the others read what it left.
+    on_first(partial(_prepare_rows, params, job, tokenizer))
     rows, validation = load_rows(params, job, tokenizer, keep=True)
-    say(describe_rows(job, rows))
-    checkpoints, resumed = find_start(params, job)
-    if resumed:
-        say(f"Resuming {job.format} from {resumed.name}.")
-    warn_if_too_large(load_skeleton(job.base, params), params, measure_step(rows, params), choose_spread())
+    checkpoints, resumed = on_first(partial(find_start, params, job))
+    require_shared(checkpoints)
+    if is_first():
+        say(describe_rows(job, rows))
+        if resumed:
+            say(f"Resuming {job.format} from {resumed.name}.")
+        step, spread = measure_step(rows, params), choose_spread(params.distribution)
+        warn_if_too_large(load_skeleton(job.base, params), params, step, spread)
     set_seed(params.seed)
     trainer, log = _build_trainer(params, job, rows, validation, tokenizer, checkpoints, run)
     stop = StopAtSignal()
@@ -65,9 +74,16 @@ def train_judge(params: TrainParams, job: Job, run: Any) -> None:
     finally:
         log.close()
     lineage = load_lineage(job.data, job.format, [*rows.left_out, *validation.left_out])
-    write_judge(trainer, params, job, [lineage, load_judge_lineage(job.base)])
-    write_json_lines(job.curve, build_curve(trainer.state.log_history))
-    shutil.rmtree(checkpoints, ignore_errors=True)
+    gathered = gather_weights(trainer, adapters_only=params.method != "full")
+    on_first(partial(write_judge, trainer, params, job, [lineage, load_judge_lineage(job.base)], gathered))
+    if is_first():
+        write_json_lines(job.curve, build_curve(trainer.state.log_history))
+        shutil.rmtree(checkpoints, ignore_errors=True)
+
+
+def _prepare_rows(params: TrainParams, job: Job, tokenizer: Any) -> None:
+    if count_processes() > 1:
+        load_rows(params, job, tokenizer, keep=True)
 
 
 def _build_trainer(
@@ -79,30 +95,42 @@ def _build_trainer(
     checkpoints: Path,
     run: Any,
 ) -> tuple[CompletionTrainer, LiveLog]:
+    # Before the model: with them stands what splits its weights while they are loaded.
+    arguments = build_arguments(params, str(checkpoints), count_updates(params, len(rows), count_processes()))
     model = build_model(job.base, params)
-    for note in list_notes(model, params):
-        say(note)
-    dtype = getattr(torch, params.dtype)
-    fuse_modules(model, dtype, adapters_only=params.liger or params.compile)
-    if params.compile:
-        compile_modules(model)
-    peak = find_peak(dtype)
-    run.set_tags({"peak_flops": f"{peak.flops:.4g} FLOP/s, {peak.source}"} | describe_environment())
-    meter = Meter(count_arithmetic(model), peak)
+    _speed_up(model, params)
+    peak = find_peak(getattr(torch, params.dtype))
+    meter = Meter(count_arithmetic(model), peak, count_processes())
     trainer = CompletionTrainer(
         model=model,
-        args=build_arguments(params, str(checkpoints), count_updates(params, len(rows), 1)),
+        args=arguments,
         train_dataset=rows,
         eval_dataset=validation if len(validation) else None,
         data_collator=PackingCollator(tokenizer.pad_token_id),
         processing_class=tokenizer,
+        optimizer_cls_and_kwargs=choose_optimizer(params),
         guard=UpdateGuard(params.bad_update, params.max_loss_ratio, checkpoints, tokenizer),
         meter=meter,
         loss=CompletionLoss(model, params.loss_chunk_tokens),
+        distribution=params.distribution,
     )
+    if count_processes() > 1:
+        set_seed(params.seed + get_rank())  # from here on numbers are drawn for dropout: not the same in each process
     log = LiveLog(run, meter, f"train {job.format}")
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(log)
+    if is_first():
+        trainer.add_callback(log)
+        run.set_tags({"peak_flops": f"{peak.flops:.4g} FLOP/s, {peak.source}"} | describe_environment())
+        for note in list_notes(model, params):
+            say(note)
     if params.patience is not None:
         trainer.add_callback(EarlyStoppingCallback(params.patience))
     return trainer, log
+
+
+def _speed_up(model: Any, params: TrainParams) -> None:
+    if loads_in_parts():
+        return  # a weight is there only while its own module is called
+    fuse_modules(model, getattr(torch, params.dtype), adapters_only=params.liger or params.compile)
+    if params.compile:
+        compile_modules(model)

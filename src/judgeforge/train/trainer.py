@@ -1,5 +1,6 @@
 """transformers' Trainer on packed batches, with a loss on completion tokens and a look at each update beforehand."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -7,15 +8,19 @@ import torch
 from transformers import Trainer, TrainingArguments
 
 from judgeforge.files import load_json, write_json
-from judgeforge.params import TrainParams
-from judgeforge.train.checkpoints import seal
+from judgeforge.params import DistributionParams, TrainParams
+from judgeforge.train.checkpoints import seal, write_layout
+from judgeforge.train.distributed import count_processes, get_rank, on_first, sum_up
 from judgeforge.train.guard import UpdateGuard, require_space
 from judgeforge.train.live import Meter
 from judgeforge.train.loss import CompletionLoss
 from judgeforge.train.order import EpochOrder
 from judgeforge.train.packing import IGNORED
+from judgeforge.train.shares import BatchShares, ShareLoader
+from judgeforge.train.zero import count_trained, load_engine
 
-_GUARD_STATE = "guard.json"
+_WATCH = "watch.json"
+"""What guard and meter remember, in a checkpoint."""
 
 
 class CompletionTrainer(Trainer):
@@ -25,18 +30,43 @@ class CompletionTrainer(Trainer):
         guard: lets updates through.
         meter: counts tokens.
         loss: of a batch.
+        distribution: over processes.
         options: the Trainer's own.
     """
 
-    def __init__(self, *, guard: UpdateGuard, meter: Meter, loss: CompletionLoss, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        guard: UpdateGuard,
+        meter: Meter,
+        loss: CompletionLoss,
+        distribution: DistributionParams,
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
-        self._guard, self._meter, self._loss = guard, meter, loss
+        self._guard, self._meter, self._loss, self._distribution = guard, meter, loss, distribution
         # Asks the Trainer to hand over how many tokens are learnt in the whole update, over all its batches.
         self.model_accepts_loss_kwargs = True
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> EpochOrder:
-        rows: Any = self.train_dataset if train_dataset is None else train_dataset
-        return EpochOrder(len(rows), self.args.seed)
+    def get_train_dataloader(self) -> ShareLoader:
+        """Load this process's share of each batch, in an order drawn anew for each epoch."""
+        rows: Any = self.train_dataset
+        order = EpochOrder(len(rows), self.args.seed)
+        return self._load_shares(rows, order, self.args.train_batch_size, self.args.gradient_accumulation_steps)
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> ShareLoader:
+        """Load this process's share of the validation rows, whose losses are all added up."""
+        rows: Any = self.eval_dataset if eval_dataset is None else eval_dataset
+        return self._load_shares(rows, range(len(rows)), self.args.eval_batch_size, accumulation=len(rows) + 1)
+
+    def _load_shares(self, rows: Any, order: Any, batch_size: int, accumulation: int) -> ShareLoader:
+        return ShareLoader(
+            rows,
+            batch_sampler=BatchShares(order, batch_size, count_processes(), get_rank(), accumulation),
+            collate_fn=self.data_collator,
+            num_workers=self.args.dataloader_num_workers,
+            pin_memory=self.args.dataloader_pin_memory,
+        )
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -45,9 +75,10 @@ class CompletionTrainer(Trainer):
         labels = inputs.pop("labels")
         total, outputs = self._loss.compute(model, inputs, labels)
         learnt = (labels != IGNORED).sum()
-        loss = total / (learnt if num_items_in_batch is None else num_items_in_batch)
+        # Gradients are averaged over processes, but the update's number of tokens is that of all of them.
+        loss = total / learnt if num_items_in_batch is None else total * count_processes() / num_items_in_batch
         if model.training:
-            self._guard.remember(inputs["input_ids"], loss)
+            self._guard.remember(inputs["input_ids"], inputs["row_lengths"], loss)
             self._meter.add(inputs["row_lengths"], int(learnt))
         return (loss, outputs) if return_outputs else loss
 
@@ -62,8 +93,8 @@ class CompletionTrainer(Trainer):
                 labels = inputs.pop("labels")
                 total, _outputs = self._loss.compute(model, inputs, labels)
                 sums += torch.stack([total.double(), (labels != IGNORED).sum().double()]).cpu()
-        gathered = self.accelerator.reduce(sums.to(self.args.device), reduction="sum")
-        metrics = {"eval_loss": float(gathered[0] / gathered[1])}
+        total_loss, tokens = sum_up(sums).tolist()
+        metrics = {"eval_loss": total_loss / max(tokens, 1)}
         self.log(dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -75,15 +106,18 @@ class CompletionTrainer(Trainer):
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         folder = Path(str(self.args.output_dir))
-        require_space(folder, sum(each.numel() for each in model.parameters() if each.requires_grad))
+        on_first(partial(require_space, folder, count_trained(model)))
         super()._save_checkpoint(model, trial)
-        checkpoint = folder / f"checkpoint-{self.state.global_step}"
-        write_json(checkpoint / _GUARD_STATE, {"losses": self._guard.losses, "tokens_seen": self._meter.seen})
+        on_first(partial(self._seal, folder / f"checkpoint-{self.state.global_step}"))
+
+    def _seal(self, checkpoint: Path) -> None:
+        write_json(checkpoint / _WATCH, {"losses": self._guard.losses, "tokens_seen": self._meter.seen})
+        write_layout(checkpoint, self._distribution)
         seal(checkpoint)
 
     def restore_watch(self, checkpoint: Path) -> None:
         """Let guard and meter go on where a checkpoint left them."""
-        state = load_json(checkpoint / _GUARD_STATE)
+        state = load_json(checkpoint / _WATCH)
         self._guard.losses[:], self._meter.seen = state["losses"], state["tokens_seen"]
 
 
@@ -132,4 +166,7 @@ def build_arguments(params: TrainParams, checkpoints: str, updates: int) -> Trai
         dataloader_pin_memory=on_gpu,
         # Packing is a copy of a few kilobytes; on a GPU even that waits for no one.
         dataloader_num_workers=2 if on_gpu else 0,
+        deepspeed=load_engine(params.distribution),
+        # All that is trained takes part in every batch: to look for what does not would cost time.
+        ddp_find_unused_parameters=False,
     )
