@@ -19,7 +19,7 @@ export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: help setup setup-vllm setup-browser demo test test-slow test-vllm check bench smoke constraints clean
+.PHONY: help setup setup-vllm setup-browser demo test test-slow test-vllm check bench bench-gpu smoke constraints clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
@@ -81,9 +81,12 @@ check: setup ## Lint, types, import contracts, architecture tests, Terraform's f
 	else terraform fmt -check -recursive infra; fi
 
 bench: setup ## Measure us against a peer, side by side (one of benchmarks/: make bench NAME=merge; judging needs vLLM)
-	@for file in $(if $(NAME),benchmarks/$(NAME).py,$(filter-out benchmarks/harness.py benchmarks/%_by_rows.py benchmarks/%_side.py,$(wildcard benchmarks/*.py))); do \
+	@for file in $(if $(NAME),benchmarks/$(NAME).py,$(filter-out benchmarks/harness.py benchmarks/%_by_rows.py benchmarks/%_side.py benchmarks/%_gpu.py,$(wildcard benchmarks/*.py))); do \
 	  echo "$$file"; python "$$file"; \
 	done
+
+bench-gpu: setup ## Measure training on one GPU (7B by LoRA and in full, SmolLM2 on the real collection), in ten minutes
+	python benchmarks/training_gpu.py
 
 smoke: setup ## Run every stage and the flow on a miniature model, in a copy (.judgeforge/smoke)
 	@rm -rf .judgeforge/smoke && mkdir -p .judgeforge/smoke

@@ -18,15 +18,12 @@ from transformers import TrainingArguments as Arguments
 from judgeforge.files import load_json_rows
 from judgeforge.grading.records import Scale, TrainingExample
 from judgeforge.params import TrainParams, load_section
-from judgeforge.train.arithmetic import count_arithmetic, find_peak, measure_products
-from judgeforge.train.fused import compile_modules, fuse_modules
-from judgeforge.train.guard import UpdateGuard
-from judgeforge.train.live import Meter, measure_peak_memory
-from judgeforge.train.loss import CompletionLoss
-from judgeforge.train.model import build_model, load_tokenizer
-from judgeforge.train.packing import PackingCollator
+from judgeforge.train.arithmetic import count_arithmetic, measure_products
+from judgeforge.train.job import Job
+from judgeforge.train.live import measure_peak_memory
+from judgeforge.train.model import load_tokenizer
+from judgeforge.train.run import build_trainer
 from judgeforge.train.tokens import TokenRows, tokenize_examples
-from judgeforge.train.trainer import CompletionTrainer, build_arguments
 
 ROOT = Path(__file__).resolve().parent.parent
 EPOCHS, BATCH, RANK, LENGTH = 3, 8, 16, 2048
@@ -72,25 +69,26 @@ def load_params(compiled: bool) -> TrainParams:
     return params.model_copy(update=changes | {"cpu_threads": None, "checkpoint_every_steps": 10**6})
 
 
+class Silent:
+    """Stands for a tracking run: what is measured is training."""
+
+    def set_tags(self, tags: dict[str, str]) -> None:
+        """Record nothing."""
+
+    def log_metrics(self, values: dict[str, float], step: int | None = None) -> None:
+        """Record nothing."""
+
+
 def build_ours(base: Path, examples: list[TrainingExample], clock: Clock, compiled: bool) -> Trainer:
-    """Build judgeforge's trainer, as ``judgeforge.train.run`` does."""
+    """Build judgeforge's trainer, as the stage does."""
     params, tokenizer = load_params(compiled), load_tokenizer(base)
-    model = build_model(base, params)
-    fuse_modules(model, torch.bfloat16, adapters_only=compiled)
-    if compiled:
-        compile_modules(model)
-    return CompletionTrainer(
-        model=model,
-        args=build_arguments(params, "/nonexistent", 1),
-        train_dataset=TokenRows(*tokenize_examples(examples, tokenizer, LENGTH)),
-        data_collator=PackingCollator(tokenizer.pad_token_id),
-        processing_class=tokenizer,
-        guard=UpdateGuard("stop", None, Path(), tokenizer),
-        meter=Meter(count_arithmetic(model), find_peak(torch.bfloat16)),
-        loss=CompletionLoss(model, params.loss_chunk_tokens),
-        distribution=params.distribution,
-        callbacks=[clock],
-    )
+    rows = TokenRows(*tokenize_examples(examples, tokenizer, LENGTH))
+    nowhere = Path("/nonexistent")
+    job = Job("direct", nowhere, base, nowhere, nowhere, nowhere)
+    nothing = TokenRows(*tokenize_examples([], tokenizer, LENGTH))
+    trainer, _ = build_trainer(params, job, rows, nothing, tokenizer, nowhere, Silent())
+    trainer.add_callback(clock)
+    return trainer
 
 
 def build_trl(base: Path, examples: list[TrainingExample], clock: Clock, _compiled: bool) -> Any:

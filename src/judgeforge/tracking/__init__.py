@@ -4,6 +4,7 @@ A tracking server that is away stops a stage at its start, in seconds; one that 
 work: what could not be sent waits in memory and is sent again later and at the end.
 """
 
+from judgeforge.tracking.machine import watch_machine
 from judgeforge.tracking.runs import Run, name_user, stage_run
 from judgeforge.tracking.store import (
     PARENT_VARIABLE,
@@ -24,4 +25,5 @@ __all__ = [
     "store_exists",
     "tracking_address",
     "using_store",
+    "watch_machine",
 ]

@@ -57,14 +57,14 @@ def _tell(params: TrainParams, format: TrainingFormat, places: dict[str, Path]) 
 
 
 def _train(params: TrainParams, format: TrainingFormat, places: dict[str, Path]) -> None:
-    from judgeforge.tracking import stage_run  # noqa: PLC0415 - bad params should not wait for heavy imports
+    from judgeforge.tracking import stage_run, watch_machine  # noqa: PLC0415 - bad params should not wait for these
     from judgeforge.train.distributed import is_first, join_processes  # noqa: PLC0415
     from judgeforge.train.job import Job  # noqa: PLC0415
     from judgeforge.train.run import train_judge  # noqa: PLC0415
 
     with join_processes(params.distribution.engine):
         recorded = stage_run(f"train-{format}", params.model_dump()) if is_first() else nullcontext()
-        with recorded as run:
+        with recorded as run, watch_machine(run) if run else nullcontext():
             train_judge(params, Job(format=format, **places), run)
 
 

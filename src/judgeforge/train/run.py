@@ -59,7 +59,7 @@ def train_judge(params: TrainParams, job: Job, run: Any) -> None:
         step, spread = measure_step(rows, params), choose_spread(params.distribution)
         warn_if_too_large(load_skeleton(job.base, params), params, step, spread)
     set_seed(params.seed)
-    trainer, log = _build_trainer(params, job, rows, validation, tokenizer, checkpoints, run)
+    trainer, log = build_trainer(params, job, rows, validation, tokenizer, checkpoints, run)
     stop = StopAtSignal()
     trainer.add_callback(stop)
     if resumed:
@@ -86,7 +86,7 @@ def _prepare_rows(params: TrainParams, job: Job, tokenizer: Any) -> None:
         load_rows(params, job, tokenizer, keep=True)
 
 
-def _build_trainer(
+def build_trainer(
     params: TrainParams,
     job: Job,
     rows: TokenRows,
@@ -95,6 +95,20 @@ def _build_trainer(
     checkpoints: Path,
     run: Any,
 ) -> tuple[CompletionTrainer, LiveLog]:
+    """Build the model and its trainer.
+
+    Args:
+        params: the section ``train``.
+        job: inputs and outputs; of them the base is read.
+        rows: of the training set.
+        validation: rows of the validation set; it may be empty.
+        tokenizer: the base model's.
+        checkpoints: folder of this run's checkpoints.
+        run: the tracking run.
+
+    Returns:
+        The trainer, and what shows its progress, to be closed.
+    """
     # Before the model: with them stands what splits its weights while they are loaded.
     arguments = build_arguments(params, str(checkpoints), count_updates(params, len(rows), count_processes()))
     model = build_model(job.base, params)
@@ -111,7 +125,8 @@ def _build_trainer(
         optimizer_cls_and_kwargs=choose_optimizer(params),
         guard=UpdateGuard(params.bad_update, params.max_loss_ratio, checkpoints, tokenizer),
         meter=meter,
-        loss=CompletionLoss(model, params.loss_chunk_tokens),
+        # A head that ZeRO-3 has split is not there when a part's logits are computed again.
+        loss=CompletionLoss(model, None if loads_in_parts() else params.loss_chunk_tokens),
         distribution=params.distribution,
     )
     if count_processes() > 1:

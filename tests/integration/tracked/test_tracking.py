@@ -1,12 +1,13 @@
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from judgeforge.errors import EnvironmentFault
-from judgeforge.tracking import stage_run
+from judgeforge.tracking import stage_run, watch_machine
 
 
 def find_runs(store: Any) -> dict[str, Any]:
@@ -28,6 +29,14 @@ def test_a_run_holds_params_metrics_tags_and_files_and_ends_finished(store: Any,
     assert history == [(1, 2.0), (2, 1.0)]
     assert [entry.path for entry in store.list_artifacts(run.run_id)] == ["curve.jsonl"]
     assert (tmp_path / "mlartifacts").is_dir()
+
+
+def test_the_machines_own_figures_stand_beside_the_runs(store: Any) -> None:
+    with stage_run("train-direct", {}) as run, watch_machine(run, interval_s=0.1):
+        time.sleep(0.5)
+    metrics = find_runs(store)["train-direct"].data.metrics
+    assert metrics["system/system_memory_usage_megabytes"] > 100
+    assert 0 <= metrics["system/cpu_utilization_percentage"] <= 100
 
 
 def test_stages_nest_in_the_run_that_the_flow_names(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
