@@ -21,6 +21,7 @@ from judgeforge.params import TrainParams, load_section
 from judgeforge.train.arithmetic import count_arithmetic, measure_products
 from judgeforge.train.job import Job
 from judgeforge.train.live import measure_peak_memory
+from judgeforge.train.loss import CompletionLoss
 from judgeforge.train.model import load_tokenizer
 from judgeforge.train.run import build_trainer
 from judgeforge.train.tokens import TokenRows, tokenize_examples
@@ -79,19 +80,31 @@ class Silent:
         """Record nothing."""
 
 
-def build_ours(base: Path, examples: list[TrainingExample], clock: Clock, compiled: bool) -> Trainer:
+class WholeLogits(CompletionLoss):
+    """The same loss out of the logits of all tokens, in fp32, as most trainers compute it."""
+
+    def compute(self, model: Any, inputs: dict[str, Any], labels: torch.Tensor) -> tuple[torch.Tensor, Any]:
+        """Run the model."""
+        outputs = model(**inputs)
+        loss = torch.nn.functional.cross_entropy(outputs.logits[0, :-1].float(), labels[0, 1:], reduction="sum")
+        return loss, outputs
+
+
+def build_ours(base: Path, examples: list[TrainingExample], clock: Clock, variant: str) -> Trainer:
     """Build judgeforge's trainer, as the stage does."""
-    params, tokenizer = load_params(compiled), load_tokenizer(base)
+    params, tokenizer = load_params(variant == "compiled"), load_tokenizer(base)
     rows = TokenRows(*tokenize_examples(examples, tokenizer, LENGTH))
     nowhere = Path("/nonexistent")
     job = Job("direct", nowhere, base, nowhere, nowhere, nowhere)
     nothing = TokenRows(*tokenize_examples([], tokenizer, LENGTH))
     trainer, _ = build_trainer(params, job, rows, nothing, tokenizer, nowhere, Silent())
     trainer.add_callback(clock)
+    if variant == "whole_logits":
+        trainer._loss = WholeLogits(trainer.model, None)
     return trainer
 
 
-def build_trl(base: Path, examples: list[TrainingExample], clock: Clock, _compiled: bool) -> Any:
+def build_trl(base: Path, examples: list[TrainingExample], clock: Clock, _variant: str) -> Any:
     """Build TRL's trainer with its defaults, but for a length that holds every row."""
     from datasets import Dataset  # noqa: PLC0415
     from trl.trainer.sft_config import SFTConfig  # noqa: PLC0415
@@ -109,7 +122,7 @@ def build_trl(base: Path, examples: list[TrainingExample], clock: Clock, _compil
     )
 
 
-def build_padded(base: Path, examples: list[TrainingExample], clock: Clock, _compiled: bool) -> Trainer:
+def build_padded(base: Path, examples: list[TrainingExample], clock: Clock, _variant: str) -> Trainer:
     """Build the loop of handbooks: rows padded to the longest, whole logits, activations computed again."""
     tokenizer = load_tokenizer(base)
     tokens = TokenRows(*tokenize_examples(examples, tokenizer, LENGTH))
@@ -144,7 +157,10 @@ def build_lora() -> LoraConfig:
     return LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=names, task_type="CAUSAL_LM")
 
 
-SIDES = {"judgeforge": build_ours, "compiled": build_ours, "trl": build_trl, "padded": build_padded}
+SIDES = {
+    **dict.fromkeys(("judgeforge", "compiled", "whole_logits"), build_ours),
+    **{"trl": build_trl, "padded": build_padded},
+}
 
 
 def main(side: str, base: str, collection: str, rows: str) -> None:
@@ -153,7 +169,7 @@ def main(side: str, base: str, collection: str, rows: str) -> None:
     examples = load_conversations(Path(collection), int(rows))
     ceiling = measure_products(torch.bfloat16, "cpu")
     clock = Clock()
-    trainer = SIDES[side](Path(base), examples, clock, side == "compiled")
+    trainer = SIDES[side](Path(base), examples, clock, side)
     result = trainer.train()
     tokens = TokenRows(*tokenize_examples(examples, load_tokenizer(Path(base)), LENGTH))
     timed = (EPOCHS - 1) * tokens.tokens

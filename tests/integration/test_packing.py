@@ -83,13 +83,15 @@ def gradients(model, total):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("chunk_tokens", [None, 4])
-def test_a_packed_batch_has_the_loss_and_gradients_of_its_rows_alone(family, chunk_tokens, monkeypatch):
+@pytest.mark.parametrize(("chunk_tokens", "checkpointing"), [(None, False), (4, True)])
+def test_a_packed_batch_has_the_loss_and_gradients_of_its_rows_alone(family, chunk_tokens, checkpointing, monkeypatch):
     monkeypatch.setattr(attention, "_BLOCK", 4)
     rows = draw_rows()
     ours, plain = build(FAMILIES[family], PACKED_ATTENTION), build(FAMILIES[family], "eager")
     require_packable(ours)
     fuse_modules(ours, torch.float32, adapters_only=False)
+    if checkpointing:
+        ours.train().gradient_checkpointing_enable({"use_reentrant": False})
     packed, alone = sum_packed(ours, rows, chunk_tokens), sum_alone(plain, rows)
     torch.testing.assert_close(packed, alone, rtol=1e-5, atol=1e-5)
     expected = gradients(plain, alone)

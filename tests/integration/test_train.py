@@ -65,6 +65,13 @@ def test_same_seed_gives_the_same_weights_and_curve(train, tmp_path):
     assert len(targets) > 2 and targets == sorted(targets)
 
 
+def test_activations_that_are_computed_again_change_nothing(train, tmp_path):
+    kept, again = (train(tmp_path / str(each), gradient_checkpointing=each, epochs=1) for each in (False, True))
+    for name, tensor in weights(kept).items():
+        torch.testing.assert_close(weights(again)[name], tensor, rtol=0, atol=1e-6)
+    assert any(tensor.any() for name, tensor in weights(again).items() if "lora_B" in name), "adapters have learnt"
+
+
 @pytest.mark.parametrize(("killed_at", "resumes_from"), [(3, 2), (5, 4), (7, 6)])
 def test_a_killed_run_resumes_and_ends_where_an_uninterrupted_one_does(killed_at, resumes_from, train, tmp_path):
     """An epoch is four updates: the kills fall into the first, right behind its end, and into the second."""

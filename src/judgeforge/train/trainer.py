@@ -147,6 +147,7 @@ def build_arguments(params: TrainParams, checkpoints: str, updates: int) -> Trai
         bf16=params.dtype == "bfloat16",
         use_cpu=not on_gpu,
         gradient_checkpointing=params.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False},
         use_liger_kernel=params.liger,
         # The loss is our own: of packed batches, on completion tokens.
         liger_kernel_config={"cross_entropy": False, "fused_linear_cross_entropy": False} if params.liger else None,
