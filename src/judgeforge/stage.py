@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import logging
 import os
 import signal
 import sys
@@ -16,6 +17,10 @@ from judgeforge.errors import EnvironmentFault, JudgeforgeError
 
 DEBUG_VARIABLE = "JUDGEFORGE_DEBUG"
 """Set to 1 to see tracebacks (the command line's ``--debug`` sets it for the stages below)."""
+
+
+_CHATTER = ("bitsandbytes.backends.cpu.ops",)
+"""Libraries that say at their import, by whomever it is, that something can be had which is not needed."""
 
 
 class Terminated(SystemExit):
@@ -72,6 +77,8 @@ def run_program(program: Callable[[], Any]) -> None:
         program: what to run.
     """
     signal.signal(signal.SIGTERM, _terminate)
+    for name in _CHATTER:
+        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         program()
     except JudgeforgeError as error:
