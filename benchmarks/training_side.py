@@ -27,9 +27,12 @@ from judgeforge.train.run import build_trainer
 from judgeforge.train.tokens import TokenRows, tokenize_examples
 
 ROOT = Path(__file__).resolve().parent.parent
-EPOCHS, BATCH, RANK, LENGTH = 3, 8, 16, 2048
+EPOCHS, BATCH, RANK, LENGTH = 2, 8, 16, 2048
+LEARNING_RATE = 2e-5
+"""TRL's default; schedules differ, which a few updates do not show."""
 SHARED: dict[str, Any] = {
     **{"use_cpu": True, "report_to": [], "disable_tqdm": True, "save_strategy": "no", "num_train_epochs": EPOCHS},
+    **{"learning_rate": LEARNING_RATE},
 }
 
 
@@ -67,6 +70,7 @@ def load_params(compiled: bool) -> TrainParams:
     params = load_section("train", TrainParams, ROOT / "params.yaml")
     lora = params.lora.model_copy(update={"rank": RANK, "alpha": 2 * RANK, "last_layers": None})
     changes = {"lora": lora, "epochs": EPOCHS, "batch_size": BATCH, "gradient_accumulation": 1, "compile": compiled}
+    changes |= {"learning_rate": LEARNING_RATE}
     return params.model_copy(update=changes | {"cpu_threads": None, "checkpoint_every_steps": 10**6})
 
 
