@@ -109,11 +109,16 @@ def train(
     from judgeforge.train.run import train_judge
 
     def run(
-        out: Path, format: str = "direct", run: Any = recorded_run, base: Path = miniature, **overrides: Any
+        out: Path,
+        format: str = "direct",
+        run: Any = recorded_run,
+        base: Path = miniature,
+        data: Path = training_sets,
+        **overrides: Any,
     ) -> Path:
         job = Job(
             format=format,  # type: ignore[arg-type]
-            data=training_sets,
+            data=data,
             base=base,
             checkpoints=out.parent / "checkpoints" / out.name,
             out=out,

@@ -24,7 +24,7 @@ from judgeforge.train.dataset import load_examples
 from judgeforge.train.fused import fuse_modules
 from judgeforge.train.loss import CompletionLoss
 from judgeforge.train.model import build_model, load_tokenizer, require_packable
-from judgeforge.train.packing import IGNORED, PackingCollator
+from judgeforge.train.packing import FILLER, IGNORED, PackingCollator
 from judgeforge.train.tokens import TokenRows, tokenize_examples
 
 SIZES = {
@@ -72,7 +72,8 @@ def sum_alone(model, rows):
 
 def sum_packed(model, rows, chunk_tokens=None):
     batch = PackingCollator(filler_id=0)(rows)
-    total, _ = CompletionLoss(model, chunk_tokens).compute(model, batch, batch.pop("labels"))
+    labels, _filler = batch.pop("labels"), batch.pop(FILLER)
+    total, _ = CompletionLoss(model, chunk_tokens).compute(model, batch, labels)
     return total
 
 

@@ -41,9 +41,10 @@ class KillingRun:
             raise Killed
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("method", ["lora", "full"])
-def test_training_lowers_the_loss_and_writes_a_judge(method, train, tmp_path, recorded_run):
-    out = train(tmp_path / "judge", method=method, learning_rate=0.01, epochs=6)
+def test_training_lowers_the_loss_and_writes_a_judge(method, dtype, train, tmp_path, recorded_run):
+    out = train(tmp_path / "judge", method=method, dtype=dtype, learning_rate=0.01, epochs=6, loss_chunk_tokens=8)
     losses = [values["loss"] for _, values in recorded_run.points if "loss" in values]
     assert losses[-1] < losses[0] - 0.15
     assert any("tokens_per_second" in values for _, values in recorded_run.points)
@@ -85,6 +86,58 @@ def test_a_killed_run_resumes_and_ends_where_an_uninterrupted_one_does(killed_at
     assert all(torch.equal(tensor, weights(resumed)[name]) for name, tensor in weights(whole).items())
     assert resumed.with_suffix(".jsonl").read_text() == whole.with_suffix(".jsonl").read_text()
     assert not checkpoints.exists(), "checkpoints go once the judge is written"
+
+
+def test_a_run_killed_after_its_end_takes_its_last_weights(train, tmp_path, monkeypatch):
+    whole = train(tmp_path / "whole", epochs=1.5)
+    with monkeypatch.context() as patch:
+        patch.setattr("judgeforge.train.run.write_judge", lambda *_: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            train(tmp_path / "killed", epochs=1.5)
+    resumed = train(tmp_path / "killed", epochs=1.5)
+    assert all(torch.equal(tensor, weights(resumed)[name]) for name, tensor in weights(whole).items())
+    assert resumed.with_suffix(".jsonl").read_text() == whole.with_suffix(".jsonl").read_text()
+
+
+def test_the_curve_does_not_show_where_a_run_was_resumed(train, tmp_path):
+    """Points after five and ten updates; killed at the tenth, resumed from the eighth."""
+    whole = train(tmp_path / "whole", epochs=3, log_every_steps=5)
+    with pytest.raises(Killed):
+        train(tmp_path / "killed", epochs=3, log_every_steps=5, run=KillingRun(10))
+    resumed = train(tmp_path / "killed", epochs=3, log_every_steps=5)
+    assert resumed.with_suffix(".jsonl").read_text() == whole.with_suffix(".jsonl").read_text()
+
+
+def test_what_is_beside_the_point_may_change(train, tmp_path, capsys):
+    with pytest.raises(Killed):
+        train(tmp_path / "judge", run=KillingRun(5))
+    train(tmp_path / "judge", bad_update="skip", keep_checkpoints=5)
+    assert "Resuming direct from checkpoint-4" in capsys.readouterr().err
+
+
+def test_a_torn_checkpoint_does_not_push_out_a_whole_one(train, tmp_path):
+    with pytest.raises(Killed):
+        train(tmp_path / "judge", run=KillingRun(7))
+    (folder,) = {path.parent for path in (tmp_path / "checkpoints" / "judge").glob("*/checkpoint-*")}
+    (folder / "checkpoint-6" / "COMPLETE").unlink()
+    with pytest.raises(Killed):
+        train(tmp_path / "judge", run=KillingRun(5))
+    assert sorted(path.name for path in folder.glob("checkpoint-*")) == ["checkpoint-4"], "the torn one is gone"
+
+
+def test_a_look_at_no_validation_set_is_refused(train, tmp_path, training_sets):
+    data = tmp_path / "data"
+    shutil.copytree(training_sets, data)
+    write_table(pl.DataFrame([], schema=EXAMPLES_SCHEMA), data / "validation_direct" / "part-00000.parquet")
+    with pytest.raises(InputError, match="The validation set of direct has no row"):
+        train(tmp_path / "judge", data=data, validate_every_steps=2)
+
+
+def test_liger_without_a_gpu_is_refused(train, tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(InputError, match=r"train\.liger is true, but"):
+        train(tmp_path / "judge", liger=True)
 
 
 def test_a_changed_parameter_starts_afresh(train, tmp_path):

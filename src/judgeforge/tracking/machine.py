@@ -1,5 +1,6 @@
 """The machine's own figures beside a run, by MLflow's monitor: processor, memory, disk, network, and the GPU's."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -7,6 +8,7 @@ from judgeforge.tracking.runs import Run
 from judgeforge.tracking.store import tracking_address
 
 _INTERVAL_S = 10.0
+_PATIENCE_S = 5.0
 
 
 @contextmanager
@@ -28,4 +30,7 @@ def watch_machine(run: Run, interval_s: float = _INTERVAL_S) -> Iterator[None]:
     try:
         yield
     finally:
-        monitor.finish()  # type: ignore[no-untyped-call]
+        # It may be waiting for a server that is away: whoever has to end soon does not wait for it.
+        ending = threading.Thread(target=monitor.finish, daemon=True)
+        ending.start()
+        ending.join(_PATIENCE_S)

@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM
 
 from judgeforge.errors import InputError
 from judgeforge.params import LoraParams, TrainParams
+from judgeforge.train.zero import loads_in_parts
 
 _EXPERTS = ".experts."
 _INNER_EXPERTS = r".*\.experts\..*"
@@ -56,7 +57,7 @@ def find_targets(model: Any, lora: LoraParams) -> Targets:
     routers = {name.rpartition(".")[0] for name, _ in model.named_parameters() if mixture and _is_router(name)}
     single = [name for name in linear if _EXPERTS in name]
     kept = [name for name in linear if name not in routers and (lora.experts or name not in single)]
-    fused = [name for name, each in model.named_parameters() if each.ndim == 3 and _EXPERTS in name]
+    fused = [name for name, each in model.named_parameters() if _count_dimensions(each) == 3 and _EXPERTS in name]
     if not lora.experts:
         fused = []
     return Targets(
@@ -65,6 +66,11 @@ def find_targets(model: Any, lora: LoraParams) -> Targets:
         routers=tuple(sorted(routers)),
         excluded=_INNER_EXPERTS if single and not lora.experts else None,
     )
+
+
+def _count_dimensions(parameter: Any) -> int:
+    """Count a weight's dimensions; one that ZeRO-3 has split knows how many it had."""
+    return len(getattr(parameter, "ds_shape", parameter.shape))
 
 
 def _choose_layers(model: Any, lora: LoraParams) -> range | None:
@@ -100,6 +106,11 @@ def add_adapters(model: Any, lora: LoraParams) -> PeftModel:
         InputError: see ``find_targets``.
     """
     targets, layers = find_targets(model, lora), _choose_layers(model, lora)
+    if targets.experts and loads_in_parts():
+        raise InputError(
+            "Adapters of fused experts cannot be trained under ZeRO-3: peft adds them to weights that are in parts.",
+            "set train.distribution.engine to zero2 or none, or train.lora.experts to false.",
+        )
     config = LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,

@@ -32,6 +32,7 @@ def attend_within_rows(
     scaling: float | None = None,
     *,
     row_lengths: list[int] | None = None,
+    row_ends: torch.Tensor | None = None,
     sliding_window: int | None = None,
     softcap: float | None = None,
     **kwargs: Any,
@@ -47,6 +48,7 @@ def attend_within_rows(
         dropout: of the weights; 0, as in every model that judges are made of.
         scaling: of the products; None: 1 / sqrt(size).
         row_lengths: tokens of each row, in order; None: one row.
+        row_ends: 0 and where each row ends, as int32 on the GPU: each layer asks, and a copy there would wait for it.
         sliding_window: how many tokens one sees, itself included; None: all before.
         softcap: c of c * tanh(product / c); None: the product.
         kwargs: what else transformers hands over.
@@ -61,23 +63,27 @@ def attend_within_rows(
         raise InputError(
             "This base model's attention (dropout, sinks or padding) cannot be packed.", "choose another base model."
         )
+    # Under autocast with trained weights in fp32, rotary positions leave query and key in fp32.
+    query, key = query.to(value.dtype), key.to(value.dtype)
     lengths = row_lengths or [query.shape[2]]
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     if query.is_cuda and query.dtype in (torch.bfloat16, torch.float16) and softcap is None:
-        return _attend_on_gpu(query, key, value, lengths, scale, sliding_window), None
-    outputs, start = [], 0
-    for length in lengths:
-        row = (each[0, :, start : start + length] for each in (query, key, value))
-        outputs.append(_attend_row(*row, scale=scale, window=sliding_window, softcap=softcap))
-        start += length
+        ends = torch.tensor([0, *lengths]).cumsum(0).to(query.device, torch.int32) if row_ends is None else row_ends
+        return _attend_on_gpu(query, key, value, ends, max(lengths), scale, sliding_window), None
+    rows = zip(*(torch.split(each[0], lengths, dim=1) for each in (query, key, value)), strict=True)
+    outputs = [_attend_row(*row, scale=scale, window=sliding_window, softcap=softcap) for row in rows]
     return torch.cat(outputs, dim=1).transpose(0, 1).unsqueeze(0).contiguous(), None
 
 
 def _attend_on_gpu(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths: list[int], scale: float, window: int | None
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    ends: torch.Tensor,
+    longest: int,
+    scale: float,
+    window: int | None,
 ) -> torch.Tensor:
-    ends = torch.tensor([0, *lengths], device=query.device).cumsum(0).to(torch.int32)
-    longest = max(lengths)
     queries, keys, values = (each[0].transpose(0, 1).contiguous() for each in (query, key, value))
     seen = (-1 if window is None or window > longest else window - 1, 0)
     gqa = keys.shape[1] != queries.shape[1]

@@ -18,6 +18,8 @@ from judgeforge.params import DistributionParams
 _MARK = "COMPLETE"
 TOKENS = "tokens"
 """Folder beside the runs' checkpoints: tokens depend on less than a run does, and are kept when it is done."""
+BAD_UPDATES = "bad-updates"
+"""Folder of the rows of bad updates: somebody is to look at them, whatever becomes of the run."""
 _LAYOUT = "distribution.json"
 
 
@@ -46,7 +48,7 @@ def seal(checkpoint: Path) -> None:
 def find_newest(folder: Path) -> Path | None:
     """Find the newest whole checkpoint; one torn by a kill or a power cut is passed over."""
     whole = [path for path in folder.glob("checkpoint-*") if _is_whole(path)]
-    return max(whole, key=lambda path: int(path.name.rsplit("-", 1)[1]), default=None)
+    return max(whole, key=_get_step, default=None)
 
 
 def _is_whole(checkpoint: Path) -> bool:
@@ -91,8 +93,33 @@ def _render(layout: dict[str, Any]) -> str:
     return f"{layout['processes']} process(es) and engine {layout['engine']}{offload}"
 
 
+def rotate(folder: Path, keep: int, best: str | None) -> None:
+    """Delete all but the newest whole checkpoints, once the newest is whole.
+
+    Args:
+        folder: of the run's checkpoints.
+        keep: how many stay.
+        best: one that stays, too.
+    """
+    whole = sorted((each for each in folder.glob("checkpoint-*") if _is_whole(each)), key=_get_step)
+    for path in whole[:-keep]:
+        if best is None or path.name != Path(best).name:
+            shutil.rmtree(path)
+
+
+def discard_torn(folder: Path) -> None:
+    """Delete what a kill left of a checkpoint that was being written."""
+    for path in folder.glob("checkpoint-*"):
+        if not _is_whole(path):
+            shutil.rmtree(path)
+
+
+def _get_step(checkpoint: Path) -> int:
+    return int(checkpoint.name.rsplit("-", 1)[1])
+
+
 def discard_others(root: Path, key: str) -> None:
     """Delete the checkpoints of runs with other inputs: nothing will resume them."""
     for path in root.glob("*"):
-        if path.is_dir() and path.name not in (key, TOKENS):
+        if path.is_dir() and path.name not in (key, TOKENS, BAD_UPDATES):
             shutil.rmtree(path)

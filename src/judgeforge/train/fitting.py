@@ -1,10 +1,13 @@
 """Whether a run fits into the memory that is there, and which values to change where it does not."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
+from judgeforge.errors import EnvironmentFault
 from judgeforge.params import DistributionParams, TrainParams
 from judgeforge.progress import say
 from judgeforge.train.memory import Memory, Spread, Step, estimate_memory
@@ -37,10 +40,11 @@ def measure_step(rows: TokenRows, params: TrainParams) -> Step:
         params: the section ``train``.
     """
     learnt = params.batch_size * max(rows.completion_lengths)
+    in_parts = params.loss_chunk_tokens is not None and params.distribution.engine != "zero3"
     return Step(
         rows=params.batch_size,
         width=rows.longest,
-        learnt=min(learnt, params.loss_chunk_tokens or learnt),
+        learnt=min(learnt, params.loss_chunk_tokens or learnt) if in_parts else learnt,
         on_gpu=torch.cuda.is_available(),
     )
 
@@ -112,6 +116,22 @@ def list_advice(skeleton: Skeleton, params: TrainParams, step: Step, spread: Spr
     if lesser:
         lines.append(f"train.method: {lesser}")
     return [*lines, "train.max_length_tokens: less, which leaves the longest rows out"]
+
+
+@contextmanager
+def explain_lack_of_memory() -> Iterator[None]:
+    """Turn a GPU's lack of memory into a message.
+
+    Raises:
+        EnvironmentFault: there was too little.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise EnvironmentFault(
+            f"The GPU has too little memory: {str(error).splitlines()[0]}",
+            "see what would help: the same command with --dry-run.",
+        ) from error
 
 
 def warn_if_too_large(skeleton: Skeleton, params: TrainParams, step: Step, spread: Spread) -> None:

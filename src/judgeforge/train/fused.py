@@ -5,6 +5,7 @@ norms and gated units keep a copy of every step for the backward pass. A module 
 that its replacement gives the same. `docs/experiments.md` has the measurement.
 """
 
+import importlib.util
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 import torch
 from peft.tuners.lora import Linear as LoraLinear
 from torch.nn import functional
+
+from judgeforge.errors import InputError
 
 _TRIAL_ROWS = 4
 _TOLERANCE = 0.02
@@ -36,6 +39,19 @@ def fuse_modules(model: Any, dtype: torch.dtype, *, adapters_only: bool) -> dict
             module.forward = replacement
             counts[kind] += 1
     return counts
+
+
+def require_liger() -> None:
+    """Check that Liger's kernels can be had.
+
+    Raises:
+        InputError: they cannot.
+    """
+    if not torch.cuda.is_available() or importlib.util.find_spec("liger_kernel") is None:
+        raise InputError(
+            "train.liger is true, but there is no GPU, or the package liger-kernel is not installed.",
+            "install judgeforge[gpu] on a machine with a GPU, or set train.liger to false.",
+        )
 
 
 def compile_modules(model: Any) -> None:

@@ -25,6 +25,7 @@ _LOSSES_KEPT = 20
 """Updates whose losses the next one's is held against."""
 _BYTES_A_TRAINED_WEIGHT = 12
 """In fp32: the weight and AdamW's two moments."""
+_BYTES_BESIDE = 4
 _SPARE = 1.1
 _SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 """What schedulers and spot machines announce their end by."""
@@ -40,6 +41,7 @@ class UpdateGuard:
         folder: where the batches of such an update are written.
         tokenizer: turns them into text.
         losses: of the last updates, the newest last.
+        unlogged: losses of the updates since the last point of the curve.
         skipped: updates that were skipped.
     """
 
@@ -48,6 +50,7 @@ class UpdateGuard:
     folder: Path
     tokenizer: Any
     losses: list[float] = field(default_factory=list)
+    unlogged: list[float] = field(default_factory=list)
     skipped: int = 0
     _in_a_row: int = 0
     _batches: list[Sequence[torch.Tensor]] = field(default_factory=list)
@@ -81,6 +84,7 @@ class UpdateGuard:
         if fault is None:
             self._in_a_row = 0
             self.losses.append(loss)
+            self.unlogged.append(loss)
             del self.losses[:-_LOSSES_KEPT]
             return
         path = self.folder / f"bad-update-{update}.jsonl"
@@ -170,18 +174,20 @@ class StopAtSignal(TrainerCallback):
             )
 
 
-def require_space(folder: Path, trained_weights: int) -> None:
+def require_space(folder: Path, trained_weights: int, engine: str) -> None:
     """Check, before a checkpoint is begun, that the disk has room for it.
 
     Args:
         folder: of the run's checkpoints; the size of the newest one is what the next needs.
         trained_weights: number of weights that are trained, from which the first one's size is estimated.
+        engine: ``train.distribution.engine``; DeepSpeed writes weights in bf16 twice beside those in fp32.
 
     Raises:
         EnvironmentFault: it has not.
     """
     sizes = [_measure(path) for path in folder.glob("checkpoint-*")]
-    needed = _SPARE * max([*sizes, _BYTES_A_TRAINED_WEIGHT * trained_weights])
+    beside = 0 if engine == "none" else _BYTES_BESIDE
+    needed = _SPARE * max([*sizes, (_BYTES_A_TRAINED_WEIGHT + beside) * trained_weights])
     free = shutil.disk_usage(folder if folder.is_dir() else folder.parent).free
     if free < needed:
         raise EnvironmentFault(

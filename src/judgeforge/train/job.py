@@ -1,17 +1,28 @@
 """What one run learns from and where it puts what comes of it; its rows, its updates, its place to go on from."""
 
+import importlib.metadata
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from judgeforge import grading
 from judgeforge.errors import InputError
 from judgeforge.params import TrainingFormat, TrainParams
-from judgeforge.train.checkpoints import TOKENS, compute_run_key, discard_others, find_newest, require_layout
+from judgeforge.train import tokens
+from judgeforge.train.checkpoints import (
+    TOKENS,
+    compute_run_key,
+    discard_others,
+    discard_torn,
+    find_newest,
+    require_layout,
+)
 from judgeforge.train.dataset import load_examples
 from judgeforge.train.tokens import TokenRows, load_or_tokenize, tokenize_examples
+
+_BESIDE_THE_POINT = {"distribution", "bad_update", "max_loss_ratio", "keep_checkpoints"}
+"""Values that change nothing of what was learnt so far: whoever changes them after a fault goes on."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +59,10 @@ def load_rows(params: TrainParams, job: Job, tokenizer: Any, *, keep: bool) -> t
         InputError: an empty training set, or no row short enough.
     """
     files = [*_list_files(job.data), *(path for path in _list_files(job.base) if path.suffix != ".safetensors")]
-    key = compute_run_key({"format": job.format, "max_length_tokens": params.max_length_tokens}, files)
+    makers = [*_list_files(Path(grading.__file__).parent), Path(tokens.__file__)]
+    values = {"format": job.format, "max_length_tokens": params.max_length_tokens}
+    code = [path for path in makers if path.suffix == ".py"]
+    key = compute_run_key(values | _find_versions("transformers", "tokenizers"), [*files, *code])
     place = job.checkpoints / TOKENS
     if keep:
         discard_others(place, key)
@@ -65,6 +79,11 @@ def load_rows(params: TrainParams, job: Job, tokenizer: Any, *, keep: bool) -> t
             f"All {len(rows.left_out)} rows of the training set {job.format} have over {params.max_length_tokens} "
             "tokens.",
             "raise train.max_length_tokens.",
+        )
+    if not len(validation) and params.validate_every_steps is not None:
+        raise InputError(
+            f"The validation set of {job.format} has no row, and train.validate_every_steps looks at it.",
+            "raise prepare.validation_fraction, or set train.validate_every_steps and train.patience to null.",
         )
     return rows, validation
 
@@ -94,15 +113,21 @@ def find_start(params: TrainParams, job: Job) -> tuple[Path, Path | None]:
         InputError: it is of another number of processes, or of another engine.
     """
     key = compute_run_key(
-        {"params": params.model_dump(exclude={"distribution"}), "format": job.format, "torch": torch.__version__},
+        {"params": params.model_dump(exclude=_BESIDE_THE_POINT), "format": job.format}
+        | _find_versions("torch", "transformers", "peft"),
         [*_list_files(job.data), *_list_files(job.base)],
     )
     checkpoints = job.checkpoints / key
     discard_others(job.checkpoints, key)
+    discard_torn(checkpoints)
     resumed = find_newest(checkpoints)
     if resumed:
         require_layout(resumed, params.distribution)
     return checkpoints, resumed
+
+
+def _find_versions(*packages: str) -> dict[str, str]:
+    return {package: importlib.metadata.version(package) for package in packages}
 
 
 def _list_files(folder: Path) -> list[Path]:

@@ -21,12 +21,14 @@ class CompletionLoss:
     Args:
         model: a causal language model; its head's input is caught on the way.
         chunk_tokens: logits of this many tokens are held at a time, and computed again in the backward pass; None: all.
+        dtype: of the head's products.
     """
 
-    def __init__(self, model: Any, chunk_tokens: int | None) -> None:
+    def __init__(self, model: Any, chunk_tokens: int | None, dtype: torch.dtype = torch.float32) -> None:
         self._head = model.get_output_embeddings()
         in_parts = not any(getattr(model.config, name, None) for name in _AFTER_THE_HEAD)
         self._chunk_tokens = chunk_tokens if in_parts else None
+        self._half = dtype == torch.bfloat16
         self._caught: torch.Tensor | None = None
         self._is_catching = False
         if self._chunk_tokens is not None:
@@ -43,7 +45,7 @@ class CompletionLoss:
 
         Args:
             model: what wraps the model of the constructor.
-            inputs: of the model: a packed batch without its labels.
+            inputs: of the model: a packed batch without its labels and its count of filler.
             labels: (1, tokens).
 
         Returns:
@@ -65,4 +67,7 @@ class CompletionLoss:
         return torch.stack(parts).sum(), outputs
 
     def _sum_chunk(self, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        return cross_entropy(self._head(hidden)[0].float(), targets, reduction="sum")
+        # Autocast ends with the model's own forward function.
+        with torch.autocast(hidden.device.type, torch.bfloat16, enabled=self._half):
+            logits = self._head(hidden)[0]
+        return cross_entropy(logits.float(), targets, reduction="sum")

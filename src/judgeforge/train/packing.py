@@ -13,6 +13,7 @@ import torch
 IGNORED = -100
 """The label that transformers' losses leave out."""
 
+FILLER = "filler_tokens"
 _WIDTH_STEP = 64
 """Packed lengths are multiples of this: kernels are prepared for each length, and memory grows with their number."""
 
@@ -34,8 +35,8 @@ class PackingCollator:
             rows: each ``input_ids`` and ``completion_length``, the number of them, at the end, that are learnt.
 
         Returns:
-            ``input_ids``, ``position_ids`` (from 0 in each row) and ``labels``, each (1, tokens), and ``row_lengths``,
-            which attention is kept within.
+            ``input_ids``, ``position_ids`` (from 0 in each row) and ``labels``, each (1, tokens); ``row_lengths`` and
+            ``row_ends``, which attention is kept within; and how many tokens at the end are filler.
         """
         parts = [np.asarray(row["input_ids"], dtype=np.int64) for row in rows]
         lengths = [len(part) for part in parts]
@@ -49,4 +50,5 @@ class PackingCollator:
         positions = [np.arange(length) for length in lengths]
         packed = {"input_ids": parts, "position_ids": positions, "labels": labels}
         tensors = {name: torch.from_numpy(np.concatenate(each)).unsqueeze(0) for name, each in packed.items()}
-        return {**tensors, "row_lengths": lengths}
+        ends = torch.tensor([0, *lengths]).cumsum(0).to(torch.int32)
+        return {**tensors, "row_lengths": lengths, "row_ends": ends, FILLER: filler}

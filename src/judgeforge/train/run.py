@@ -12,12 +12,13 @@ from judgeforge.files import write_json_lines
 from judgeforge.params import TrainParams
 from judgeforge.progress import say
 from judgeforge.train.adapters import list_notes
-from judgeforge.train.arithmetic import count_arithmetic, find_peak
+from judgeforge.train.arithmetic import Peak, count_arithmetic, find_peak
+from judgeforge.train.checkpoints import BAD_UPDATES
 from judgeforge.train.dataset import load_lineage
 from judgeforge.train.distributed import count_processes, get_rank, is_first, on_first, require_shared
 from judgeforge.train.environment import describe_environment
-from judgeforge.train.fitting import choose_spread, measure_step, warn_if_too_large
-from judgeforge.train.fused import compile_modules, fuse_modules
+from judgeforge.train.fitting import choose_spread, explain_lack_of_memory, measure_step, warn_if_too_large
+from judgeforge.train.fused import compile_modules, fuse_modules, require_liger
 from judgeforge.train.guard import StopAtSignal, UpdateGuard
 from judgeforge.train.job import Job, count_updates, describe_rows, find_start, load_rows
 from judgeforge.train.judge import require_foldable, write_judge
@@ -44,6 +45,8 @@ def train_judge(params: TrainParams, job: Job, run: Any) -> None:
         InputError: no base model, an empty training set, or no row short enough.
     """
     require_foldable(params, job)
+    if params.liger:
+        require_liger()
     if params.cpu_threads is not None and not torch.cuda.is_available():
         torch.set_num_threads(params.cpu_threads)
     tokenizer = load_tokenizer(job.base)
@@ -65,10 +68,11 @@ def train_judge(params: TrainParams, job: Job, run: Any) -> None:
     if resumed:
         trainer.restore_watch(resumed)
     try:
-        with stop.listen():
-            trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
-        stop.require_whole()
-        if len(validation):
+        if not (resumed and trainer.take_ended(resumed)):
+            with stop.listen(), explain_lack_of_memory():
+                trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+            stop.require_whole()
+        if len(validation) and trainer.state.best_metric is None:
             # At the end, not at each epoch's: a run resumed from a checkpoint taken there would miss that point.
             trainer.evaluate()
     finally:
@@ -113,7 +117,8 @@ def build_trainer(
     arguments = build_arguments(params, str(checkpoints), count_updates(params, len(rows), count_processes()))
     model = build_model(job.base, params)
     _speed_up(model, params)
-    peak = find_peak(getattr(torch, params.dtype))
+    dtype = getattr(torch, params.dtype)
+    peak = find_peak(dtype)
     meter = Meter(count_arithmetic(model), peak, count_processes())
     trainer = CompletionTrainer(
         model=model,
@@ -123,24 +128,33 @@ def build_trainer(
         data_collator=PackingCollator(tokenizer.pad_token_id),
         processing_class=tokenizer,
         optimizer_cls_and_kwargs=choose_optimizer(params),
-        guard=UpdateGuard(params.bad_update, params.max_loss_ratio, checkpoints, tokenizer),
+        guard=UpdateGuard(params.bad_update, params.max_loss_ratio, job.checkpoints / BAD_UPDATES, tokenizer),
         meter=meter,
         # A head that ZeRO-3 has split is not there when a part's logits are computed again.
-        loss=CompletionLoss(model, None if loads_in_parts() else params.loss_chunk_tokens),
+        loss=CompletionLoss(
+            model, None if loads_in_parts() else params.loss_chunk_tokens, getattr(torch, params.dtype)
+        ),
         distribution=params.distribution,
+        keep_checkpoints=params.keep_checkpoints,
     )
     if count_processes() > 1:
         set_seed(params.seed + get_rank())  # from here on numbers are drawn for dropout: not the same in each process
+    return trainer, _let_watch(trainer, params, job, meter, peak, run)
+
+
+def _let_watch(
+    trainer: CompletionTrainer, params: TrainParams, job: Job, meter: Meter, peak: Peak, run: Any
+) -> LiveLog:
     log = LiveLog(run, meter, f"train {job.format}")
     trainer.remove_callback(PrinterCallback)
     if is_first():
         trainer.add_callback(log)
         run.set_tags({"peak_flops": f"{peak.flops:.4g} FLOP/s, {peak.source}"} | describe_environment())
-        for note in list_notes(model, params):
+        for note in list_notes(trainer.model, params):
             say(note)
     if params.patience is not None:
         trainer.add_callback(EarlyStoppingCallback(params.patience))
-    return trainer, log
+    return log
 
 
 def _speed_up(model: Any, params: TrainParams) -> None:
