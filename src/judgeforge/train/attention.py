@@ -68,8 +68,7 @@ def attend_within_rows(
     lengths = row_lengths or [query.shape[2]]
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     if query.is_cuda and query.dtype in (torch.bfloat16, torch.float16) and softcap is None:
-        ends = torch.tensor([0, *lengths]).cumsum(0).to(query.device, torch.int32) if row_ends is None else row_ends
-        return _attend_on_gpu(query, key, value, ends, max(lengths), scale, sliding_window), None
+        return _attend_on_gpu(query, key, value, lengths, row_ends, scale, sliding_window), None
     rows = zip(*(torch.split(each[0], lengths, dim=1) for each in (query, key, value)), strict=True)
     outputs = [_attend_row(*row, scale=scale, window=sliding_window, softcap=softcap) for row in rows]
     return torch.cat(outputs, dim=1).transpose(0, 1).unsqueeze(0).contiguous(), None
@@ -79,11 +78,13 @@ def _attend_on_gpu(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    ends: torch.Tensor,
-    longest: int,
+    lengths: list[int],
+    row_ends: torch.Tensor | None,
     scale: float,
     window: int | None,
 ) -> torch.Tensor:
+    ends = torch.tensor([0, *lengths]).cumsum(0).to(query.device, torch.int32) if row_ends is None else row_ends
+    longest = max(lengths)
     queries, keys, values = (each[0].transpose(0, 1).contiguous() for each in (query, key, value))
     seen = (-1 if window is None or window > longest else window - 1, 0)
     gqa = keys.shape[1] != queries.shape[1]
