@@ -82,7 +82,11 @@ def test_the_papers_models_are_counted_as_by_hand(name, parameters, trained, upd
     params = compose(name)
     base = write_configuration(params.base.name, tmp_path)
     plan = plan_run(params.train, build_job(tmp_path, base, short_sets, "direct"))
-    assert (plan.skeleton.parameters, plan.skeleton.trained, plan.updates) == (parameters, trained, updates)
+    assert (plan.skeleton.parameters, plan.skeleton.trained, plan.updates) == (parameters, trained, 1)
+    alone = params.train.distribution.model_copy(update={"processes": 1})
+    fewer = params.train.model_copy(update={"distribution": alone})
+    # Eight processes learn a whole set this short in one update.
+    assert plan_run(fewer, build_job(tmp_path, base, short_sets, "direct")).updates == updates
     assert (MISTRAL, MIXTRAL) == (7_241_732_096, 46_702_792_704)
     assert (LORA_64, LORA_256) == (167_772_160, 3_573_547_008)
 
