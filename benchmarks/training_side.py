@@ -65,11 +65,11 @@ def load_conversations(path: Path, rows: int) -> list[TrainingExample]:
     ]
 
 
-def load_params(compiled: bool) -> TrainParams:
+def load_params() -> TrainParams:
     """Take the demo's values, but for what both sides share."""
     params = load_section("train", TrainParams, ROOT / "params.yaml")
     lora = params.lora.model_copy(update={"rank": RANK, "alpha": 2 * RANK, "last_layers": None})
-    changes = {"lora": lora, "epochs": EPOCHS, "batch_size": BATCH, "gradient_accumulation": 1, "compile": compiled}
+    changes = {"lora": lora, "epochs": EPOCHS, "batch_size": BATCH, "gradient_accumulation": 1}
     changes |= {"learning_rate": LEARNING_RATE}
     return params.model_copy(update=changes | {"cpu_threads": None, "checkpoint_every_steps": 10**6})
 
@@ -96,7 +96,7 @@ class WholeLogits(CompletionLoss):
 
 def build_ours(base: Path, examples: list[TrainingExample], clock: Clock, variant: str) -> Trainer:
     """Build judgeforge's trainer, as the stage does."""
-    params, tokenizer = load_params(variant == "compiled"), load_tokenizer(base)
+    params, tokenizer = load_params(), load_tokenizer(base)
     rows = TokenRows(*tokenize_examples(examples, tokenizer, LENGTH))
     nowhere = Path("/nonexistent")
     job = Job("direct", nowhere, base, nowhere, nowhere, nowhere)
@@ -162,7 +162,7 @@ def build_lora() -> LoraConfig:
 
 
 SIDES = {
-    **dict.fromkeys(("judgeforge", "compiled", "whole_logits"), build_ours),
+    **dict.fromkeys(("judgeforge", "whole_logits"), build_ours),
     **{"trl": build_trl, "padded": build_padded},
 }
 

@@ -148,3 +148,21 @@ def test_values_cannot_be_changed_by_a_stage() -> None:
     with pytest.raises(ValueError, match="frozen"):
         params.merge.alpha = 0.3  # type: ignore[misc]
     assert set(Params.model_fields) == set(COMMITTED)
+
+
+@pytest.mark.parametrize(
+    ("changes", "engine", "complaint"),
+    [
+        ({"patience": 2}, "none", "patience needs"),
+        ({"bad_update": "skip", "max_loss_ratio": 3.0}, "zero2", "DeepSpeed applies an update"),
+        ({"compile": True}, "zero3", "compile does not go with engine zero3"),
+    ],
+)
+def test_values_of_training_that_do_not_go_together_are_refused(
+    changes: dict[str, Any], engine: str, complaint: str
+) -> None:
+    document = copy.deepcopy(COMMITTED)
+    document["train"] |= changes
+    document["train"]["distribution"]["engine"] = engine
+    with pytest.raises(InputError, match=complaint):
+        check_params(document, "params.yaml")

@@ -95,4 +95,6 @@ class TrainParams(Section):
             raise ValueError(
                 "DeepSpeed applies an update before its loss is looked at: stop at a jump, or use no engine"
             )
+        if self.compile and self.distribution.engine == "zero3":
+            raise ValueError("compile does not go with engine zero3, whose weights are in parts: set it to false")
         return self

@@ -20,7 +20,7 @@ class Order(Protocol):
 class BatchShares(Sampler[list[int]]):
     """Cut each batch of all processes into one part a process; every process has as many batches as the others.
 
-    Rows are dealt out like cards, since neighbours are of similar length: the processes wait for the slowest. A last
+    Rows are dealt out like cards. A last
     batch of fewer rows than processes cannot be dealt out. Where the batch before it belongs to the same update, it
     joins that one; otherwise each process learns all of it, which weighs as much as learning it once, since the loss
     is divided by the number of tokens of the update, over all processes.
