@@ -105,6 +105,7 @@ def choose_params(part: str, dry_run: bool) -> TrainParams:
         **{"method": "full" if part == "full" else "lora", "lora": lora, "gradient_accumulation": 1, "epochs": 1},
         **{"batch_size": 2 if dry_run else {"lora": 4, "full": 8, "small": 16}[part], "dtype": "bfloat16"},
         **{"gradient_checkpointing": part == "full", "checkpoint_every_steps": 10**6, "cpu_threads": None},
+        "loss_chunk_tokens": 1024,
         **{"distribution": params.distribution.model_copy(update=engine), "patience": None},
     }
     return params.model_copy(update=changes)

@@ -44,7 +44,8 @@ class TrainParams(Section):
         max_length_tokens: a longer row is left out and counted.
         dtype: of weights and arithmetic.
         gradient_checkpointing: recompute activations to save memory.
-        loss_chunk_tokens: logits of this many tokens are held at a time. None: of all that a batch learns.
+        loss_chunk_tokens: logits of this many tokens are held at a time: 128 suit a cache, 1024 a GPU. None: all of a
+            batch's, by the model's own head.
         compile: let torch.compile join what stands between the matrix products; takes minutes at the start.
         liger: let Liger's kernels do it, on a GPU, where the package liger-kernel is installed.
         validate_every_steps: updates between two looks at the validation loss. None: at the end alone.
