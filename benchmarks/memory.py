@@ -33,7 +33,7 @@ UPDATES, DRAWN = 3, 200
 CASES: dict[str, dict[str, Any]] = {
     "lora, bf16, 20 layers, 1 row": {"rows": 1, "layers": 20},
     "lora, bf16, 20 layers, 4 rows": {"rows": 4, "layers": 20},
-    "lora, bf16, 8 rows": {"rows": 8},
+    "lora, bf16, 4 rows": {"rows": 4},
     "lora with dropout, bf16, 2 rows": {"rows": 2, "dropout": 0.1},
     "lora, fp32, 20 layers, 2 rows": {"rows": 2, "layers": 20, "dtype": "float32"},
     "lora, bf16, 4 rows, checkpointing": {"rows": 4, "gradient_checkpointing": True},

@@ -7,6 +7,7 @@ import torch
 
 from judgeforge.train import attention, fitting
 from judgeforge.train.fitting import Device, find_device, list_advice
+from judgeforge.train.fused import fuse_modules
 from judgeforge.train.memory import Spread, Step, estimate_memory
 from judgeforge.train.model import build_model
 from judgeforge.train.skeleton import load_skeleton
@@ -43,19 +44,22 @@ def measure_kept(model, rows: int, width: int, half: bool) -> int:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("method", ["lora", "full"])
-@pytest.mark.parametrize("name", FAMILIES)
-def test_what_a_token_leaves_is_what_was_counted(name, method, dtype, bases, small_train_params, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "method", "dropout"),
+    [*((name, method, 0.0) for name in FAMILIES for method in ("lora", "full")), ("llama", "lora", 0.1)],
+)
+def test_what_a_token_leaves_is_what_was_counted(name, method, dropout, dtype, bases, small_train_params, monkeypatch):
     monkeypatch.setattr(attention, "_BLOCK", 16)
-    lora = small_train_params.lora.model_copy(update={"last_layers": None, "rank": 4})
+    lora = small_train_params.lora.model_copy(update={"last_layers": None, "rank": 4, "dropout": dropout})
     params = small_train_params.model_copy(update={"method": method, "dtype": dtype, "lora": lora})
     model = build_model(bases[name], params).train()
+    fuse_modules(model, getattr(torch, dtype), adapters_only=False)
     skeleton = load_skeleton(bases[name], params)
     measured, expected = (
         [count(width) for width in (64, 128)]
         for count in (
             lambda width: measure_kept(model, 2, width, dtype == "bfloat16"),
-            lambda width: estimate_memory(skeleton, params, Step(2, width, 0, False), ONE_DEVICE).activations,
+            lambda width: estimate_memory(skeleton, params, Step((width, width), 0, False), ONE_DEVICE).activations,
         )
     )
     # The difference, since what does not grow with the tokens (copies of weights) is counted apart.
@@ -70,7 +74,7 @@ def test_the_7b_recipe_by_hand(tmp_path, small_train_params):
     base = write_configuration("mistralai/Mistral-7B-Instruct-v0.2", tmp_path)
     changes = {"method": "full", "dtype": "bfloat16", "gradient_checkpointing": True}
     params = small_train_params.model_copy(update=changes)
-    skeleton, step = load_skeleton(base, params), Step(4, 4096, 2048, on_gpu=True)
+    skeleton, step = load_skeleton(base, params), Step((4096,) * 4, 2048, on_gpu=True)
     alone = estimate_memory(skeleton, params, step, Spread(1, "none", False, "gpu"))
     assert alone.trained == alone.gradients == 4 * 7_241_732_096 and alone.moments == 2 * alone.trained
     assert alone.copies == 2 * 7_241_732_096 and alone.frozen == alone.host == 0
@@ -90,7 +94,7 @@ def test_the_7b_recipe_by_hand(tmp_path, small_train_params):
 def test_four_bits_and_adapters_by_hand(tmp_path, small_train_params):
     base = write_configuration("mistralai/Mistral-7B-Instruct-v0.2", tmp_path)
     params = small_train_params.model_copy(update={"dtype": "bfloat16", "gradient_checkpointing": True})
-    step, spread = Step(1, 4096, 512, on_gpu=True), Spread(1, "none", False, "gpu")
+    step, spread = Step((4096,), 512, on_gpu=True), Spread(1, "none", False, "gpu")
     frozen = {}
     for method in ("lora", "qlora"):
         chosen = params.model_copy(update={"method": method})
@@ -105,7 +109,7 @@ def test_whole_experts_are_counted(tmp_path, small_train_params):
     base = write_configuration("mistralai/Mixtral-8x7B-Instruct-v0.1", tmp_path)
     lora = small_train_params.lora.model_copy(update={"last_layers": None})
     params = small_train_params.model_copy(update={"dtype": "bfloat16", "lora": lora})
-    step, spread = Step(1, 16, 16, on_gpu=True), Spread(1, "none", False, "gpu")
+    step, spread = Step((16,), 16, on_gpu=True), Spread(1, "none", False, "gpu")
     experts = 2 * 2 * 8 * 3 * 4096 * 14336
     kept = estimate_memory(load_skeleton(base, params), params, step, spread).activations
     assert 32 * experts < kept < 33 * experts
@@ -128,7 +132,7 @@ def test_advice_begins_with_what_suffices(tmp_path, small_train_params):
     params = small_train_params.model_copy(
         update={"method": "full", "dtype": "bfloat16", "batch_size": 4, "gradient_accumulation": 2}
     )
-    skeleton, step = load_skeleton(base, params), Step(4, 4096, 2048, on_gpu=True)
+    skeleton, step = load_skeleton(base, params), Step((4096,) * 4, 2048, on_gpu=True)
     advice = list_advice(skeleton, params, step, Spread(8, "none", False, "gpu"), 80 * 10**9)
     assert any("train.batch_size: 1 and train.gradient_accumulation: 8" in each for each in advice)
     assert any(each.startswith("ZeRO-3 with offload") for each in advice) and "train.method: lora" in advice[-2]

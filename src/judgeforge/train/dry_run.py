@@ -102,7 +102,7 @@ def render_plan(plan: Plan) -> str:
         f"{params.max_length_tokens:,} tokens left out",
         f"updates      {plan.updates:,} of {params.batch_size} x {params.gradient_accumulation} rows on each of "
         f"{params.distribution.world_size} processes",
-        f"largest step {step.rows} rows of {step.width:,} tokens, the logits of {step.learnt:,} of them",
+        f"largest step {len(step.lengths)} rows of {step.tokens:,} tokens, the logits of {step.learnt:,} at a time",
         *_render_memory(plan),
         "first row, the learnt part in brackets:",
         plan.first,
@@ -133,6 +133,7 @@ def _render_memory(plan: Plan) -> list[str]:
         "gradients": memory.gradients,
         "moments": memory.moments,
         "activations": memory.activations,
+        "backward pass": memory.backward,
         "logits": memory.logits,
         "allocator": memory.slack,
         "program": memory.program,

@@ -33,7 +33,7 @@ class Device:
 
 
 def measure_step(rows: TokenRows, params: TrainParams) -> Step:
-    """Measure the largest step of a run: as many rows as a batch has, each as long as the longest.
+    """Measure the largest step that a run can have: the longest rows of all in one batch.
 
     Args:
         rows: the training set.
@@ -42,8 +42,7 @@ def measure_step(rows: TokenRows, params: TrainParams) -> Step:
     learnt = params.batch_size * max(rows.completion_lengths)
     in_parts = params.loss_chunk_tokens is not None and params.distribution.engine != "zero3"
     return Step(
-        rows=params.batch_size,
-        width=rows.longest,
+        lengths=tuple(sorted(rows.lengths)[-params.batch_size :]),
         learnt=min(learnt, params.loss_chunk_tokens or learnt) if in_parts else learnt,
         on_gpu=torch.cuda.is_available(),
     )
@@ -100,9 +99,10 @@ def list_advice(skeleton: Skeleton, params: TrainParams, step: Step, spread: Spr
     if not params.gradient_checkpointing:
         changed = params.model_copy(update={"gradient_checkpointing": True})
         tried.append(("train.gradient_checkpointing: true", estimate_memory(skeleton, changed, step, spread)))
-    if step.rows > 1:
-        one = replace(step, rows=1, learnt=-(-step.learnt // step.rows))
-        values = f"train.batch_size: 1 and train.gradient_accumulation: {params.gradient_accumulation * step.rows}"
+    rows = len(step.lengths)
+    if rows > 1:
+        one = replace(step, lengths=step.lengths[-1:], learnt=-(-step.learnt // rows))
+        values = f"train.batch_size: 1 and train.gradient_accumulation: {params.gradient_accumulation * rows}"
         tried.append((values, estimate_memory(skeleton, params, one, spread)))
     if spread.sharding != "zero3" and spread.processes > 1:
         apart = replace(spread, sharding="zero3")

@@ -19,8 +19,10 @@ _MOMENTS = 8
 """Bytes a trained weight: AdamW's two moments in fp32."""
 _PROGRAM = {"cpu": 1_000_000_000, "gpu": 700_000_000}
 """Bytes of Python and its libraries on a CPU; on a GPU, of the CUDA context and its kernels' workspace."""
-_SLACK = {"cpu": 0.5, "gpu": 0.1}
+_SLACK = {"cpu": 0.05, "gpu": 0.1}
 """Share of activations and logits that the allocator holds beyond them: glibc's, as measured; of a GPU's, assumed."""
+_MASK = {"cpu": _FP32, "gpu": 1}
+"""Bytes of what dropout keeps of a number: torch's plain code keeps a factor of what it drops out of, in fp32."""
 
 
 @dataclass(frozen=True)
@@ -28,21 +30,19 @@ class Step:
     """What goes through the model at once on one device.
 
     Args:
-        rows: conversations.
-        width: tokens of each.
+        lengths: tokens of each row.
         learnt: tokens whose logits are held at a time.
         on_gpu: where no kernel holds weights of attention, but for models that cap them.
     """
 
-    rows: int
-    width: int
+    lengths: tuple[int, ...]
     learnt: int
     on_gpu: bool
 
     @property
     def tokens(self) -> int:
         """Tokens of all rows."""
-        return self.rows * self.width
+        return sum(self.lengths)
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ class Memory:
         gradients: of trained weights.
         moments: of AdamW.
         activations: what autograd keeps of layers until it has gone back through them.
+        backward: gradients of what one layer keeps, while autograd goes back through it.
         logits: of learnt tokens, and what their loss keeps.
         slack: of the allocator.
         program: see above.
@@ -86,6 +87,7 @@ class Memory:
     gradients: int
     moments: int
     activations: int
+    backward: int
     logits: int
     slack: int
     program: int
@@ -95,7 +97,7 @@ class Memory:
     def total(self) -> int:
         """Bytes on the device."""
         state = self.frozen + self.trained + self.copies + self.gradients + self.moments
-        return state + self.activations + self.logits + self.slack + self.program
+        return state + self.activations + self.backward + self.logits + self.slack + self.program
 
 
 def estimate_memory(skeleton: Skeleton, params: TrainParams, step: Step, spread: Spread) -> Memory:
@@ -112,7 +114,7 @@ def estimate_memory(skeleton: Skeleton, params: TrainParams, step: Step, spread:
     weight_share = spread.processes if spread.sharding == "zero3" else 1
     trained, moments = skeleton.trained * _FP32 // weight_share, skeleton.trained * _MOMENTS // state_share
     gathered = skeleton.parameters // skeleton.layers * width if spread.sharding == "zero3" else 0
-    activations = _count_activations(skeleton, params, step, width)
+    activations, backward = _count_activations(skeleton, params, step, width)
     # The loss's softmax in fp32, its gradient, and the logits or their gradient in the dtype they came in.
     logits = step.learnt * skeleton.vocabulary * (2 * _FP32 + width)
     return Memory(
@@ -122,6 +124,7 @@ def estimate_memory(skeleton: Skeleton, params: TrainParams, step: Step, spread:
         gradients=skeleton.trained * _FP32 // state_share,
         moments=0 if spread.offload else moments,
         activations=activations,
+        backward=backward,
         logits=logits,
         slack=int(_SLACK[spread.kind] * (activations + logits)),
         program=_PROGRAM[spread.kind],
@@ -137,36 +140,45 @@ def _count_frozen(skeleton: Skeleton, params: TrainParams, width: int) -> int:
     return int(skeleton.linear * BITS_A_WEIGHT / 8) + (skeleton.parameters - skeleton.linear) * width
 
 
-def _count_activations(skeleton: Skeleton, params: TrainParams, step: Step, width: int) -> int:
-    """Count what autograd keeps: of all learning layers, or of one, and of the others the stream between them."""
-    layer = step.tokens * _count_layer(skeleton, params, width) + _count_whole_experts(skeleton, width)
-    layer += step.rows * skeleton.heads * _count_attention(skeleton, step, width)
+def _count_activations(skeleton: Skeleton, params: TrainParams, step: Step, width: int) -> tuple[int, int]:
+    """Count what autograd keeps: of all learning layers, or of one, and of the others the stream between them.
+
+    Returns:
+        That, and what it keeps of one layer.
+    """
+    layer = step.tokens * _count_layer(skeleton, params, width, _MASK["gpu" if step.on_gpu else "cpu"])
+    layer += skeleton.heads * sum(_count_attention(skeleton, length, step.on_gpu, width) for length in step.lengths)
+    kept = layer + _count_whole_experts(skeleton, width)
     # Trained weights are in fp32, and with them the stream is, whatever the products are made in.
     stream = step.tokens * skeleton.hidden * (_FP32 if params.method == "full" else width)
     if params.gradient_checkpointing:
-        return skeleton.layers * stream + layer
-    return skeleton.learning_layers * layer
+        return skeleton.layers * stream + kept, layer
+    return skeleton.learning_layers * kept, layer
 
 
-def _count_attention(skeleton: Skeleton, step: Step, width: int) -> int:
+def _count_attention(skeleton: Skeleton, length: int, on_gpu: bool, width: int) -> int:
     """Count the bytes of weights that one head keeps of one row."""
     if skeleton.capped:
-        return step.width**2 * (2 * _FP32 + (width if width == 2 else 0))
-    return 0 if step.on_gpu else count_kept_weights(step.width) * width
+        return length**2 * (2 * _FP32 + (width if width == 2 else 0))
+    return 0 if on_gpu else count_kept_weights(length) * width
 
 
-def _count_layer(skeleton: Skeleton, params: TrainParams, width: int) -> int:
-    """Count the bytes that one token leaves in one layer."""
+def _count_layer(skeleton: Skeleton, params: TrainParams, width: int, mask: int) -> int:
+    """Count the bytes that one token leaves in one layer: with modules as they come, or with ours (train/fused.py)."""
     adapted, halved = skeleton.targets is not None, width == 2
     dropped = adapted and params.lora.dropout > 0
+    whole = params.distribution.engine != "zero3"
+    ours, ours_between = whole and adapted and not dropped, whole and not (params.liger or params.compile)
     # Under autocast, and with dropout, each linear layer has its own copy of its input; else they share one.
-    before_attention, before_block = (3, 2) if halved or dropped else (1, 1)
-    numbers = before_attention * skeleton.hidden + (3 if halved and adapted else 2) * skeleton.query + 2 * skeleton.key
-    numbers += before_block * skeleton.hidden * bool(skeleton.inner) + 4 * skeleton.inner
+    apart = (halved or dropped) and not ours
+    numbers = (3 if apart else 1) * skeleton.hidden + (3 if halved and adapted and not ours else 2) * skeleton.query
+    numbers += (2 if apart else 1) * skeleton.hidden * bool(skeleton.inner) + 2 * skeleton.key
+    numbers += (3 if ours_between else 4) * skeleton.inner
     numbers += 7 * params.lora.rank if adapted else 0
-    masks = 5 * skeleton.hidden + skeleton.query + skeleton.inner if dropped else 0  # of one byte each
-    # Norms work in fp32, and keep their input; a trained one its product, too.
-    norms = (_FP32 if adapted else 2 * _FP32) * skeleton.norms
+    masks = mask * (5 * skeleton.hidden + skeleton.query + skeleton.inner) if dropped else 0
+    # Norms work in fp32, and keep their input; a trained one its product, too. Ours keep what is normed, as it came.
+    kept = width if ours_between and skeleton.plain_norms else _FP32
+    norms = (kept if adapted else 2 * _FP32) * skeleton.norms
     return width * numbers + masks + norms + _FP32 * skeleton.heads + _count_experts(skeleton, width)
 
 

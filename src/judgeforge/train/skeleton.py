@@ -38,6 +38,7 @@ class Skeleton:
         expert_inner: width inside one of them.
         capped: whether attention's logits are.
         norms: widths of all norms of a layer, added.
+        plain_norms: whether they are such as train/fused.py exchanges.
         vocabulary: rows of the head.
     """
 
@@ -59,6 +60,7 @@ class Skeleton:
     expert_inner: int
     capped: bool
     norms: int
+    plain_norms: bool
     vocabulary: int
 
 
@@ -124,5 +126,6 @@ def _measure(model: Any) -> dict[str, Any]:
         "expert_inner": getattr(config, "moe_intermediate_size", config.intermediate_size) if experts else 0,
         "capped": getattr(config, "attn_logit_softcapping", None) is not None,
         "norms": sum(norms),
+        "plain_norms": any(hasattr(each, "variance_epsilon") for each in model.modules()),
         "vocabulary": config.vocab_size,
     }
