@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from collections import namedtuple
 from pathlib import Path
 
+import polars as pl
 import pytest
 import torch
 import yaml
@@ -26,6 +28,7 @@ from judgeforge.train.model import load_tokenizer
 from judgeforge.train.packing import FILLER, IGNORED, PackingCollator
 from judgeforge.train.tokens import TokenRows, tokenize_examples
 from judgeforge.train.trainer import CompletionTrainer
+from judgeforge.training_sets import EXAMPLES_SCHEMA, load_table, write_table
 
 ROOT = Path(__file__).parents[2]
 
@@ -148,12 +151,23 @@ def test_a_loss_that_jumps_stops_the_run_and_the_resumed_run_remembers_what_was_
             train(tmp_path / "judge", bad_update="stop", max_loss_ratio=5.0, epochs=6)
 
 
+def write_opposites(training_sets, folder):
+    """Write sets whose validation asks for one letter and whose training teaches another: each update does harm."""
+    shutil.copytree(training_sets, folder)
+    for name, letter in (("direct", "a"), ("validation_direct", "z")):
+        rows = load_table(training_sets, name, EXAMPLES_SCHEMA).to_dicts()
+        for row in rows:
+            row["messages"][-1]["content"] = 40 * letter
+        write_table(pl.DataFrame(rows, schema=EXAMPLES_SCHEMA), folder / name / "part-00000.parquet")
+    return folder
+
+
 def test_training_ends_early_with_the_weights_of_the_lowest_validation_loss(
     train, tmp_path, recorded_run, training_sets
 ):
-    """A rate that wrecks the model: its validation loss is lowest at the first look."""
-    values = {"validate_every_steps": 2, "patience": 2, "epochs": 10, "learning_rate": 0.1, "method": "full"}
-    judge = train(tmp_path / "judge", **values, keep_checkpoints=2)
+    training_sets = write_opposites(training_sets, tmp_path / "opposites")
+    values = {"validate_every_steps": 2, "patience": 2, "epochs": 10, "learning_rate": 0.01, "method": "full"}
+    judge = train(tmp_path / "judge", data=training_sets, **values, keep_checkpoints=2)
     looks = [(step, point["validation_loss"]) for step, point in recorded_run.points if "validation_loss" in point]
     best = min(looks, key=lambda look: look[1])
     assert looks[-1][0] == best[0] + 4 < 40, "two looks after the best"
