@@ -10,7 +10,7 @@ LISTING = """\
 :env:.find-links='/wheels /more wheels'
 global.find-links='/elsewhere'
 global.cert='/certificates'
-global.extra-index-url='file:///one\\nfile:///two'
+global.extra-index-url='/one\\n/two'
 install.no-binary='x'
 garbage
 """
@@ -20,7 +20,7 @@ def test_pip_settings_from_the_environment_win_over_files() -> None:
     assert parse_pip_settings(LISTING) == {
         "find-links": ["/wheels", "/more", "wheels"],
         "cert": ["/certificates"],
-        "extra-index-url": ["file:///one", "file:///two"],
+        "extra-index-url": ["/one", "/two"],
         "no-binary": ["x"],
     }
     assert parse_pip_settings("global.cert='1'\ninstall.cert='2'\n:env:.cert='3'") == {"cert": ["3"]}

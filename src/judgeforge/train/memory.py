@@ -168,7 +168,11 @@ def _count_layer(skeleton: Skeleton, params: TrainParams, width: int, mask: int)
     adapted, halved = skeleton.targets is not None, width == 2
     dropped = adapted and params.lora.dropout > 0
     whole = params.distribution.engine != "zero3"
-    ours, ours_between = whole and adapted and not dropped, whole and not (params.liger or params.compile)
+    # The weights of qlora are in 4 bits, and its adapters stay peft's.
+    ours, ours_between = (
+        whole and params.method == "lora" and not dropped,
+        whole and not (params.liger or params.compile),
+    )
     # Under autocast, and with dropout, each linear layer has its own copy of its input; else they share one.
     apart = (halved or dropped) and not ours
     numbers = (3 if apart else 1) * skeleton.hidden + (3 if halved and adapted and not ours else 2) * skeleton.query

@@ -130,10 +130,8 @@ def build_trainer(
         optimizer_cls_and_kwargs=choose_optimizer(params),
         guard=UpdateGuard(params.bad_update, params.max_loss_ratio, job.checkpoints / BAD_UPDATES, tokenizer),
         meter=meter,
-        # A head that ZeRO-3 has split is not there when a part's logits are computed again.
-        loss=CompletionLoss(
-            model, None if loads_in_parts() else params.loss_chunk_tokens, getattr(torch, params.dtype)
-        ),
+        # A head that ZeRO-3 has split is whole only while it is called itself.
+        loss=CompletionLoss(model, None if loads_in_parts() else params.loss_chunk_tokens, dtype),
         distribution=params.distribution,
         keep_checkpoints=params.keep_checkpoints,
     )
