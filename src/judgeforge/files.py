@@ -6,9 +6,11 @@ Written aside, flushed to the disk, renamed: a reader never sees half a file, an
 import contextlib
 import errno
 import fcntl
+import glob
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -81,9 +83,8 @@ def write_folder_atomically(path: Path) -> Iterator[Path]:
     with _disk_faults(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(path.parent, path.name)
-        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        temporary, handle = _make_locked(path.parent, path.name)
         temporary.chmod(0o755)
-        handle = _lock(temporary)
         try:
             yield temporary
             if path.exists():
@@ -108,29 +109,40 @@ def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
     Args:
         parent: must exist.
         name: of the folder, between a dot and what makes it unique.
+
+    Raises:
+        EnvironmentFault: the disk is full.
     """
-    _remove_leftovers(parent, name)
-    folder = Path(tempfile.mkdtemp(dir=parent, prefix=f".{name}."))
-    handle = _lock(folder)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(handle)
+    with _disk_faults(parent / name):
+        _remove_leftovers(parent, name)
+        folder, handle = _make_locked(parent, name)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(handle)
 
 
-def _lock(folder: Path) -> int:
-    """Say that a folder is in use, until the handle is closed or the process ends, however that ends."""
-    handle = os.open(folder, os.O_RDONLY)
-    fcntl.flock(handle, fcntl.LOCK_EX)
-    return handle
+def _make_locked(parent: Path, name: str) -> tuple[Path, int]:
+    """Make a folder and say that it is in use, until the handle is closed or the process ends, however that ends."""
+    while True:
+        folder = Path(tempfile.mkdtemp(dir=parent, prefix=f".{name}."))
+        with contextlib.suppress(FileNotFoundError):  # until it is locked, another may take it for a leftover
+            handle = os.open(folder, os.O_RDONLY)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if folder.exists():
+                return folder, handle
+            os.close(handle)
 
 
 def _remove_leftovers(parent: Path, name: str) -> None:
     """Remove what killed runs left behind, but for a replaced folder (``.old.``), which may be the last whole one."""
-    for left in parent.glob(f".{name}.*"):
-        if left.is_dir() and not left.name.startswith(f".{name}.old."):
-            _remove_unless_used(left)
+    # As mkdtemp ends names: what belongs to another name that begins alike ends otherwise.
+    shape = re.compile(rf"\.{re.escape(name)}\.[a-z0-9_]{{8}}")
+    for left in parent.glob(f".{glob.escape(name)}.*"):
+        if shape.fullmatch(left.name) and left.is_dir():
+            with contextlib.suppress(FileNotFoundError):  # another process was faster
+                _remove_unless_used(left)
 
 
 def _remove_unless_used(folder: Path) -> None:

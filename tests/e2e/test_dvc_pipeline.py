@@ -7,10 +7,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 pytestmark = pytest.mark.slow
 
-OUTPUTS = ("data", "models", "curves", "evaluation", "reports")
+OUTPUTS = ("data", "models", "curves", "evaluation", "reports", "search")
 
 
 def find_stages_run(result: subprocess.CompletedProcess[str]) -> set[str]:
@@ -27,7 +28,7 @@ def test_every_stage_runs_and_writes_its_outputs(first, project):
     evaluated = {"base", "form", "direct", "pairwise", "merged"}
     references = {"majority", "random", "longer"}
     assert first == (
-        {"base", "prepare", "audit", "warm_up@form", "train@direct", "train@pairwise", "merge", "report"}
+        {"base", "prepare", "audit", "warm_up@form", "train@direct", "train@pairwise", "search", "merge", "report"}
         | {f"evaluate@{judge}" for judge in evaluated}
         | {f"reference@{judge}" for judge in references}
     )
@@ -41,17 +42,34 @@ def test_nothing_changed_nothing_runs(first, run):
     assert find_stages_run(run("dvc", "repro")) == set()
 
 
-def test_alpha_re_runs_merge_its_evaluation_and_the_report_alone(first, project, run):
+def test_alpha_re_runs_search_merge_its_evaluation_and_the_report_alone(first, project, run):
     path = project / "params.yaml"
     before = path.read_text()
     path.write_text(before.replace("alpha: 0.5", "alpha: 0.25"))
     assert path.read_text() != before
     changed = find_stages_run(run("dvc", "repro", MLFLOW_TRACKING_URI=f"sqlite:///{project}/mlflow.db"))
     path.write_text(before)
-    assert {"merge"} <= changed <= {"merge", "evaluate@merged", "report"}
-    weights = json.loads((project / "models" / "merged" / "merge.json").read_text())["recipe"]["models"]
-    assert [entry["parameters"]["weight"] for entry in weights] == [0.25, 0.75]
+    assert {"search", "merge"} <= changed <= {"search", "merge", "evaluate@merged", "report"}
+    assert json.loads((project / "models" / "merged" / "merge.json").read_text())["values"]["alpha"] == 0.25
     run("dvc", "repro", MLFLOW_TRACKING_URI=f"sqlite:///{project}/mlflow.db")
+
+
+def test_a_search_is_done_before_the_merge_and_shown_in_the_report(first, project, run):
+    path = project / "params.yaml"
+    before = path.read_text()
+    document = yaml.safe_load(before)
+    document["search"] |= {"enabled": True, "alphas": [0.0, 1.0], "rows": 2, "only_proven": False}
+    path.write_text(yaml.safe_dump(document))
+    changed = find_stages_run(run("dvc", "repro", MLFLOW_TRACKING_URI=f"sqlite:///{project}/mlflow.db"))
+    path.write_text(before)
+    assert {"search", "merge", "report"} <= changed
+    choice = json.loads((project / "search" / "choice.json").read_text())
+    merged = json.loads((project / "models" / "merged" / "merge.json").read_text())
+    assert choice["searched"] and merged["values"] | choice["values"] == merged["values"]
+    page = (project / "reports" / "report.html").read_text()
+    assert "Merges that were tried" in page and "linear, alpha 0" in page
+    run("dvc", "repro", MLFLOW_TRACKING_URI=f"sqlite:///{project}/mlflow.db")
+    assert "Merges that were tried" not in (project / "reports" / "report.html").read_text()
 
 
 def test_from_scratch_again_gives_the_same_verdicts_and_metrics(first, project, run):
@@ -64,7 +82,7 @@ def test_from_scratch_again_gives_the_same_verdicts_and_metrics(first, project, 
         shutil.rmtree(project / name)
     shutil.rmtree(project / ".judgeforge", ignore_errors=True)
     result = run("dvc", "repro", "--force", "--no-run-cache", MLFLOW_TRACKING_URI=f"sqlite:///{project}/mlflow.db")
-    assert len(find_stages_run(result)) == 16
+    assert len(find_stages_run(result)) == 17
     assert collect() == before
 
 

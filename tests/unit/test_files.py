@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -155,3 +156,27 @@ def test_what_a_killed_run_left_behind_is_removed_and_what_is_in_use_is_not(tmp_
     finally:
         alive.kill()
         alive.wait()
+
+
+def test_leftovers_of_a_name_that_begins_alike_stay(tmp_path: Path) -> None:
+    kept = [".judge-v1.1.abcdefgh", ".judge-v1.1.old.abcdefgh", ".judge-v1.old.abcdefgh", ".judge-v1.json.abcdefgh"]
+    for name in (*kept, ".judge-v1.abcdefgh"):
+        (tmp_path / name).mkdir()
+    with files.write_folder_atomically(tmp_path / "judge-v1") as folder:
+        (folder / "weights").write_text("new")
+    assert list_folder(tmp_path) == sorted([*kept, "judge-v1"])
+
+
+def test_a_leftover_that_another_process_removes_first_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".folded.abcdefgh").mkdir()
+    opened = os.open
+
+    def lose(path: Any, *arguments: Any, **options: Any) -> int:
+        if str(path).endswith("abcdefgh"):
+            (tmp_path / ".folded.abcdefgh").rmdir()
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", lose)
+    with files.scratch_folder(tmp_path, "folded") as folder:
+        assert list_folder(tmp_path) == [folder.name]
+    assert list_folder(tmp_path) == []

@@ -42,7 +42,7 @@ def test_later_recipes_and_single_values_win() -> None:
 def test_keys_keep_the_order_of_the_configuration() -> None:
     text = render_params(compose_recipe(["smoke"], []), "x")
     sections = [line.rstrip(":") for line in text.splitlines() if line.endswith(":") and not line.startswith(" ")]
-    assert sections == ["matrix", "base", "prepare", "train", "merge", "audit", "evaluate", "promote"]
+    assert sections == ["matrix", "base", "prepare", "train", "search", "merge", "audit", "evaluate", "promote"]
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ STAGES = {
     "prepare": "Build the training sets from a raw collection.",
     "audit": "Look for benchmark prompts in the training sets.",
     "train": "Fine-tune one judge.",
+    "search": "Search for the best merge on the validation sets.",
     "merge": "Merge the direct and the pairwise judge.",
     "evaluate": "Evaluate one judge on the benchmarks.",
     "report": "Write the metrics and the page that compare the judges.",

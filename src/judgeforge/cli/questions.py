@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from judgeforge.evaluate.journal import compute_question_key
+from judgeforge.engines.journal import compute_question_key
 from judgeforge.evaluate.plan import plan_questions
 from judgeforge.evaluate.run import load_benchmarks
 from judgeforge.files import write_json_lines

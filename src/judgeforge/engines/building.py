@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from judgeforge.engines.protocol import Engine, build_generation
+from judgeforge.engines.protocol import LocalEngine, build_generation
 from judgeforge.grading.templates import JudgeTemplate
 from judgeforge.params import EvaluateParams
 
 
-def build_engine(params: EvaluateParams, model: Path, base: Path | None, template: JudgeTemplate) -> Engine:
+def build_engine(params: EvaluateParams, model: Path, base: Path | None, template: JudgeTemplate) -> LocalEngine:
     """Load a judge into the engine that ``params`` names.
 
     Args:

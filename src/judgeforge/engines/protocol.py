@@ -1,6 +1,7 @@
 """The protocol of all engines: conversations in, completions out, in any order, as they come."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Annotated, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
@@ -112,4 +113,16 @@ class Engine(Protocol):
 
     def complete(self, conversations: Sequence[Conversation]) -> Iterator[tuple[int, Completion]]:
         """Yield (index into ``conversations``, completion) as each is done; the order is the engine's own."""
+        ...
+
+
+class LocalEngine(Engine, Protocol):
+    """A judge whose weights are run here."""
+
+    def take_adapter(self, adapter: Path) -> bool:
+        """Go on with another adapter of the same base; False where this engine cannot, and is as it was."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the weights; nothing is asked afterwards."""
         ...

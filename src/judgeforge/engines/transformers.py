@@ -100,6 +100,14 @@ class TransformersEngine:
         self._marker, self._generation, self._batch_size = template.result_marker, generation, batch_size
         self._ends = self._find_ends()
 
+    def take_adapter(self, adapter: Path) -> bool:
+        """Decline: adapters are folded into the weights here."""
+        return False
+
+    def close(self) -> None:
+        """Let go of the weights."""
+        del self._model
+
     def _find_ends(self) -> frozenset[int]:
         """Find what ends a turn: the tokenizer's token, and those that the model's own settings add."""
         own = self._model.generation_config.eos_token_id

@@ -5,7 +5,6 @@ Every request is added at once, equal beginnings side by side, and the engine's 
 """
 
 import hashlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,18 +17,13 @@ from judgeforge.engines.folders import ADAPTER_FILE, check_context, find_base, f
 from judgeforge.engines.probabilities import compute_shares
 from judgeforge.engines.protocol import Completion, Conversation, Generation, check_closing
 from judgeforge.engines.transformers import load_judge_tokenizer
-from judgeforge.errors import EnvironmentFault
+from judgeforge.engines.vllm_setup import import_vllm, place_judge
 from judgeforge.grading.parsing import awaits_verdict, is_settled, parse_verdict
 from judgeforge.grading.records import Format
 from judgeforge.grading.rendering import render_chat
 from judgeforge.grading.templates import JudgeTemplate
 from judgeforge.params import VllmParams
 
-_CPU_SETTINGS = {
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-}
-_SETTINGS = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
 _MIN_BATCHED_TOKENS = 2048
 _CPU_BLOCK_TOKENS = 32
 """Only whole blocks of a common beginning are shared, and vLLM's own choice on CPU is 128 tokens."""
@@ -83,17 +77,34 @@ class VllmEngine:
         check_context(model_folder, base_folder, generation)
         self._verdict_tokens = VerdictTokens(self._tokenizer)
         self._forced, self._leads = find_closing_tokens(self._tokenizer, self._marker)
-        self._vllm = _import_vllm(cpu_threads, machine.cpu_cache_gib)
-        self._adapter = None
+        self._vllm = import_vllm(cpu_threads, machine.cpu_cache_gib)
+        self._adapter: Any = None
+        self._rank, self._adapters = 0, 0
         options: dict[str, Any] = {}
         weights = model_folder
         if (model_folder / ADAPTER_FILE).is_file():
             weights = find_base(model_folder, base_folder)
-            options = {"enable_lora": True, "max_lora_rank": find_rank(model_folder)}
-            self._adapter = self._vllm.lora.request.LoRARequest("judge", 1, str(model_folder.resolve()))
-        self._llm = self._start(weights, options | _place(machine), batch_size, dtype)
+            self._rank = find_rank(model_folder)
+            options = {"enable_lora": True, "max_lora_rank": self._rank}
+            self.take_adapter(model_folder)
+        self._llm = self._start(weights, options | place_judge(machine), batch_size, dtype)
         self._engine = self._llm.llm_engine
         self._requests = 0
+
+    def take_adapter(self, adapter: Path) -> bool:
+        """Go on with another adapter of the same base, where this engine was started with one of its rank or more."""
+        if find_rank(adapter) > self._rank:
+            return False
+        self._adapters += 1
+        # Its number tells it from the others, in vLLM's cache of beginnings, too.
+        name = f"judge-{self._adapters}"
+        self._adapter = self._vllm.lora.request.LoRARequest(name, self._adapters, str(adapter.resolve()))
+        return True
+
+    def close(self) -> None:
+        """End vLLM's engine, and with it what it holds of the GPU's memory."""
+        self._engine.engine_core.shutdown()
+        del self._engine, self._llm
 
     def _start(self, weights: Path, options: Mapping[str, Any], batch_size: int, dtype: str) -> Any:
         length = self._generation.max_prompt_tokens + self._generation.max_new_tokens
@@ -221,30 +232,3 @@ class VllmEngine:
                 )
             text += self._tokenizer.decode([token])
         return None
-
-
-def _place(machine: VllmParams) -> dict[str, Any]:
-    """Say where the judge runs: on GPUs, or in this process on the CPU."""
-    if not torch.cuda.is_available():
-        return {"distributed_executor_backend": "uni"}
-    return machine.model_dump(include={"tensor_parallel_size", "gpu_memory_utilization"})
-
-
-def _import_vllm(cpu_threads: int | None, cpu_cache_gib: int) -> Any:
-    """Import vLLM with the environment variables that it reads while it is imported."""
-    settings = dict(_SETTINGS)
-    if not torch.cuda.is_available():
-        # Without a limit of the cache, start-up takes what is free, and may die of it.
-        settings |= _CPU_SETTINGS | {"VLLM_CPU_KVCACHE_SPACE": str(cpu_cache_gib)}
-        if cpu_threads is not None:
-            settings["OMP_NUM_THREADS"] = str(cpu_threads)
-    for name, value in settings.items():
-        os.environ.setdefault(name, value)
-    try:
-        import vllm  # noqa: PLC0415 - it reads the environment
-        import vllm.lora.request  # noqa: PLC0415
-    except ImportError as error:
-        raise EnvironmentFault("vLLM is not installed.", "install it with 'make setup-vllm'.") from error
-    if not torch.cuda.is_available() and cpu_threads is not None:
-        torch.set_num_threads(cpu_threads)
-    return vllm

@@ -10,10 +10,10 @@ import typer
 
 from judgeforge.benchmarks.records import Benchmark
 from judgeforge.engines.endpoint.settings import EndpointSettings, load_endpoint
+from judgeforge.engines.fingerprint import list_weights
+from judgeforge.engines.journal import Journal
 from judgeforge.errors import InputError
-from judgeforge.evaluate.fingerprint import list_weights
 from judgeforge.evaluate.floors import compute_floors
-from judgeforge.evaluate.journal import Journal
 from judgeforge.evaluate.naming import check_name, choose_recorded_benchmarks
 from judgeforge.evaluate.origin import describe_origin
 from judgeforge.evaluate.rows import Contaminated

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Sequence
 
+from judgeforge.engines.asking import complete_journalled
 from judgeforge.engines.grading import read_verdict
+from judgeforge.engines.journal import Journal
 from judgeforge.engines.protocol import Completion, Conversation, Engine
-from judgeforge.evaluate.journal import Journal, compute_question_key
 from judgeforge.evaluate.paper import ask_again, plan_parse_retries, plan_tie_retries
 from judgeforge.evaluate.plan import Question
 from judgeforge.grading.records import Verdict
 from judgeforge.grading.templates import JudgeTemplate
-from judgeforge.progress import progress_bar
 from judgeforge.verdicts import Mode
 
 Answer = tuple[Question, Completion, Verdict]
@@ -40,7 +40,7 @@ def ask_questions(
 
     def ask(wanted: Sequence[Question], label: str) -> list[Answer]:
         conversations = [_render(question, template, greedy) for question in wanted]
-        completions = judge(engine, conversations, journal, label)
+        completions = complete_journalled(engine, conversations, journal, label)
         return [
             (question, completion, read_verdict(completion, conversation, template))
             for question, conversation, completion in zip(wanted, conversations, completions, strict=True)
@@ -74,21 +74,3 @@ def _split(answers: Sequence[Answer]) -> tuple[list[Question], list[Verdict]]:
 def _render(question: Question, template: JudgeTemplate, greedy: bool) -> Conversation:
     conversation = question.render(template)
     return conversation.model_copy(update={"sample": 0}) if greedy else conversation
-
-
-def judge(
-    engine: Engine, conversations: Sequence[Conversation], journal: Journal, description: str
-) -> list[Completion]:
-    """Return a completion for each conversation; equal ones are asked once, and journalled ones not at all."""
-    keys = [compute_question_key(conversation) for conversation in conversations]
-    found = journal.load()
-    first_of = {key: index for index, key in reversed(list(enumerate(keys)))}
-    missing = sorted(index for key, index in first_of.items() if key not in found)
-    with progress_bar() as bar, journal.open() as write:
-        task = bar.add_task(description, total=len(first_of), completed=len(first_of) - len(missing), note="")
-        for position, completion in engine.complete([conversations[index] for index in missing]):
-            key = keys[missing[position]]
-            write(key, completion)
-            found[key] = completion
-            bar.advance(task)
-    return [found[key] for key in keys]

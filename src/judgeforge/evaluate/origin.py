@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from judgeforge.errors import InputError
 from judgeforge.files import load_json
 from judgeforge.verdicts import Origin
 
@@ -18,18 +19,21 @@ def describe_origin(model: Path | None, endpoint: Path | None, recorded: Path | 
         endpoint: the file that describes an endpoint.
         recorded: a file of verdicts.
 
+    Raises:
+        InputError: a merged model does not say how it was merged.
+
     Returns:
-        ``origin`` (see ``judgeforge.verdicts.Origin``), and of a merged model ``merge``: its ``method`` and ``alpha``,
-        the weight of the first of the merged judges (None where the method has none).
+        ``origin`` (see ``judgeforge.verdicts.Origin``), and of a merged model ``merge``: its ``method`` and ``alpha``.
     """
     if model is None:
         origin: Origin = "endpoint" if endpoint else "recorded" if recorded else "reference"
         return {"origin": origin}
     path = model / _MERGE_FILE
-    return {"origin": "model"} | ({"merge": _read_merge(load_json(path))} if path.is_file() else {})
+    return {"origin": "model"} | ({"merge": _read_merge(path)} if path.is_file() else {})
 
 
-def _read_merge(provenance: dict[str, Any]) -> dict[str, Any]:
-    recipe = provenance["recipe"]
-    first = (recipe.get("models") or [{}])[0]
-    return {"method": recipe["merge_method"], "alpha": first.get("parameters", {}).get("weight")}
+def _read_merge(path: Path) -> dict[str, Any]:
+    values = load_json(path).get("values")
+    if not isinstance(values, dict) or not {"method", "alpha"} <= values.keys():
+        raise InputError(f"{path} does not say how its judge was merged.", "merge it again: 'judgeforge merge'.")
+    return {name: values[name] for name in ("method", "alpha")}

@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from judgeforge.benchmarks.records import Benchmark
+from judgeforge.engines.journal import compute_question_key
 from judgeforge.engines.protocol import Completion
 from judgeforge.engines.recorded import GUIDE, RecordedAnswer, check_identity, load_recorded
 from judgeforge.errors import InputError
-from judgeforge.evaluate.journal import compute_question_key
 from judgeforge.evaluate.judging import Answer
 from judgeforge.evaluate.plan import Question, plan_questions
 from judgeforge.grading.templates import JudgeTemplate

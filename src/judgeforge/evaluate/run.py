@@ -12,11 +12,11 @@ from judgeforge.benchmarks.records import Benchmark
 from judgeforge.engines.building import build_engine
 from judgeforge.engines.endpoint.engine import EndpointEngine
 from judgeforge.engines.endpoint.settings import EndpointSettings
+from judgeforge.engines.fingerprint import compute_journal_key, list_weights
+from judgeforge.engines.journal import Journal
 from judgeforge.engines.protocol import Completion, Engine, build_generation
 from judgeforge.engines.references import build_reference
 from judgeforge.errors import InputError
-from judgeforge.evaluate.fingerprint import compute_journal_key, list_weights
-from judgeforge.evaluate.journal import Journal
 from judgeforge.evaluate.judging import ask_questions
 from judgeforge.evaluate.plan import Question, plan_questions
 from judgeforge.evaluate.recorded import answer_from_file

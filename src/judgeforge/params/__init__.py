@@ -17,6 +17,7 @@ from judgeforge.params.sections import (
     PrepareParams,
     PromoteParams,
     Reference,
+    SearchParams,
     TrainingFormat,
 )
 from judgeforge.params.training import LoraParams, TrainParams
@@ -37,6 +38,7 @@ __all__ = [
     "QualityParams",
     "RecoveryParams",
     "Reference",
+    "SearchParams",
     "TokenBudgetParams",
     "TrainParams",
     "TrainingFormat",

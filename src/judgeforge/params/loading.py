@@ -10,7 +10,14 @@ from judgeforge.errors import InputError
 from judgeforge.files import read_text
 from judgeforge.params.evaluation import AuditParams, EvaluateParams
 from judgeforge.params.section import Section
-from judgeforge.params.sections import BaseParams, MatrixParams, MergeParams, PrepareParams, PromoteParams
+from judgeforge.params.sections import (
+    BaseParams,
+    MatrixParams,
+    MergeParams,
+    PrepareParams,
+    PromoteParams,
+    SearchParams,
+)
 from judgeforge.params.training import TrainParams
 
 
@@ -21,6 +28,7 @@ class Params(Section):
     base: BaseParams
     prepare: PrepareParams
     train: TrainParams
+    search: SearchParams
     merge: MergeParams
     audit: AuditParams
     evaluate: EvaluateParams

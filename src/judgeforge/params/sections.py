@@ -11,6 +11,7 @@ from judgeforge.params.sources import Source
 from judgeforge.params.teacher import TeacherParams
 
 Judge = Literal["base", "form", "direct", "pairwise", "joint", "merged"]
+MergeMethod = Literal["linear", "slerp", "task_arithmetic", "ties", "dare_linear", "dare_ties"]
 Reference = Literal["majority", "random", "longer"]
 RECOVERED = "recovered"
 """In the place of a template's name."""
@@ -133,19 +134,87 @@ class PrepareParams(Section):
 
 
 class MergeParams(Section):
-    """From judges to one judge.
+    """From two judges to one; the formulas: src/judgeforge/weights/methods.py.
 
     Args:
-        method: ``linear``: alpha * direct + (1 - alpha) * pairwise (paper, eq. 3).
-        alpha: weight of the direct judge; 0.5 in the paper.
+        method: ``linear``: alpha * direct + (1 - alpha) * pairwise (paper, eq. 3); or one of its rivals.
+        alpha: weight of the direct judge, the other's is 1 - alpha; 0.5 in the paper.
+        scaling: lambda: what the merged difference to the base is multiplied by. Not of linear and slerp.
+        density: share of each judge's difference that is kept: the largest with ties, by lot with dare_linear and
+            dare_ties (1 - p of the DARE paper).
+        normalize: where ties or dare_ties keep one judge alone, count its weight as 1 (the TIES paper's mean).
+        engine: ``streaming``, our own, or ``mergekit``, the reference.
+        canary: let the merged judge say a few words before it is published.
         dtype: of the merged weights.
-        seed: of methods that draw random numbers.
+        seed: of methods that draw by lot.
     """
 
-    method: Literal["linear"]
+    method: MergeMethod
     alpha: Fraction
+    scaling: Annotated[float, Field(gt=0)]
+    density: Annotated[float, Field(gt=0, le=1)]
+    normalize: bool
+    engine: Literal["streaming", "mergekit"]
+    canary: bool
     dtype: Literal["bfloat16", "float16", "float32"]
     seed: Seed
+
+    def is_one_judge(self) -> bool:
+        """Whether the result is one of the judges, bit for bit."""
+        plain = self.method in _WITHOUT_BASE or (self.scaling == 1 and self.density == 1)
+        return self.alpha in (0, 1) and plain
+
+    def describe(self) -> str:
+        """Name the method and the values that have a part in it."""
+        parts = [f"alpha {self.alpha:g}"]
+        if self.method not in _WITHOUT_BASE:
+            parts.append(f"scaling {self.scaling:g}")
+        if self.method not in (*_WITHOUT_BASE, "task_arithmetic"):
+            parts.append(f"density {self.density:g}")
+        if self.method.startswith("dare"):
+            parts.append(f"seed {self.seed}")
+        return f"{self.method}, {', '.join(parts)}"
+
+    def needs_base(self) -> bool:
+        """Whether the base's weights have a part in the result."""
+        plain = self.method in _WITHOUT_BASE or (self.method == "task_arithmetic" and self.scaling == 1)
+        return not plain and not self.is_one_judge()
+
+    @model_validator(mode="after")
+    def _has_no_idle_values(self) -> "MergeParams":
+        if self.method in _WITHOUT_BASE and self.scaling != 1:
+            raise ValueError(f"scaling has no part in {self.method}: set it to 1")
+        if self.method in (*_WITHOUT_BASE, "task_arithmetic") and self.density != 1:
+            raise ValueError(f"density has no part in {self.method}: set it to 1")
+        return self
+
+
+_WITHOUT_BASE = ("linear", "slerp")
+
+
+class SearchParams(Section):
+    """Which merges to try on the validation sets.
+
+    Args:
+        enabled: without it, ``merge`` does what its own section says.
+        methods: see ``MergeParams``.
+        alphas: weights of the direct judge.
+        scalings: of the methods that have a scaling.
+        densities: of the methods that have a density.
+        seeds: of the methods that draw by lot.
+        rows: of each validation set at most, drawn by ``evaluate.seed``.
+        only_proven: keep what the section ``merge`` says, unless a candidate is better beyond chance: the paired
+            interval of its difference lies above 0 in one format, and below 0 in none.
+    """
+
+    enabled: bool
+    methods: tuple[MergeMethod, ...] = Field(min_length=1)
+    alphas: tuple[Fraction, ...] = Field(min_length=1)
+    scalings: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)
+    densities: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(min_length=1)
+    seeds: tuple[Seed, ...] = Field(min_length=1)
+    rows: Positive
+    only_proven: bool
 
 
 class PromoteParams(Section):

@@ -8,7 +8,7 @@ import typer
 from judgeforge.benchmarks import Benchmark, load_benchmark
 from judgeforge.errors import InputError
 from judgeforge.files import write_json, write_text
-from judgeforge.params import EvaluateParams, MatrixParams, load_section
+from judgeforge.params import EvaluateParams, MatrixParams, SearchParams, load_section
 from judgeforge.progress import console, say
 from judgeforge.report.comparison import build_metrics, compute_differences
 from judgeforge.report.files import write_figures, write_main_figures
@@ -34,6 +34,7 @@ def main(
     benchmarks: Annotated[Path, typer.Option(help="The folder of the embedded benchmarks.")] = Path("data/benchmarks"),
     curves: Annotated[Path, typer.Option(help="The folder of the training curves.")] = Path("curves"),
     statistics: Annotated[Path, typer.Option(help="Statistics of the training sets.")] = Path("data/statistics.json"),
+    search: Annotated[Path, typer.Option(help="The folder of the search for a merge.")] = Path("search"),
     metrics: Annotated[Path, typer.Option(help="The metrics file to write.")] = Path("reports/metrics.json"),
     page: Annotated[Path, typer.Option(help="The page to write; CSV and Markdown go beside it.")] = Path(
         "reports/report.html"
@@ -46,18 +47,19 @@ def main(
 
     Example: judgeforge report; judgeforge report --judges gpt-4,theirs,longer
     """
-    evaluate = load_section("evaluate", EvaluateParams)
-    matrix = load_section("matrix", MatrixParams)
+    evaluate, matrix = load_section("evaluate", EvaluateParams), load_section("matrix", MatrixParams)
     chosen = [name.strip() for name in judges.split(",") if name.strip()] if judges is not None else None
     if chosen is not None:
         metrics, page = out / "metrics.json", out / "report.html"
     names = [*matrix.judges, *matrix.guests, *matrix.references] if chosen is None else chosen
+    searched = chosen is None and "merged" in names and load_section("search", SearchParams).enabled
     sources = load_sources(
         names,
         [*matrix.warm_ups, *matrix.formats] if chosen is None else [],
         evaluation=evaluation,
         curves=curves,
         statistics=statistics,
+        search=search if searched else None,
         benchmarks=_load_texts(evaluate, benchmark, benchmarks, strict=chosen is None and bool(matrix.judges)),
     )
     differences = compute_differences(sources)

@@ -59,7 +59,7 @@ def build_dots(format: Format, figures: Mapping[str, Figure]) -> dict[str, Any]:
     measure = MAIN_MEASURE[format]
     axis = build_measure_axis(format, list(figures.values()))
     texts = {judge: format_cell(figure, measure) for judge, figure in figures.items()}
-    return lay_out(axis, figures, texts, CHANCE[format], lambda tick: _format_tick(tick, format))
+    return lay_out(axis, figures, texts, CHANCE[format], lambda tick: format_tick(tick, format))
 
 
 def lay_out(
@@ -191,7 +191,8 @@ def write_points(share: float) -> str:
     return f"{100 * share:+z.0f}".replace("-", "−") if round(100 * share) else "0"
 
 
-def _format_tick(value: float, format: Format) -> str:
+def format_tick(value: float, format: Format) -> str:
+    """Write a tick of a main measure's axis: whole percent for shares."""
     return f"{100 * value:.0f}%" if format == "pairwise" else f"{value:g}".replace("-", "−")
 
 

@@ -8,6 +8,7 @@ from judgeforge.benchmarks import Benchmark
 from judgeforge.errors import InputError
 from judgeforge.files import load_json, load_json_rows
 from judgeforge.report.items import share_items
+from judgeforge.report.searching import TABLE, load_search
 from judgeforge.report.sources import OURS, REFERENCES, Evaluation, Sources
 from judgeforge.statistics import build_judged_items, select_main
 from judgeforge.verdicts import Origin, load_evaluation
@@ -21,6 +22,7 @@ def load_sources(
     curves: Path,
     statistics: Path,
     benchmarks: Mapping[str, Benchmark],
+    search: Path | None = None,
 ) -> Sources:
     """Load what a report shows; files of other judges and formats are left alone.
 
@@ -31,6 +33,7 @@ def load_sources(
         curves: a file a format.
         statistics: of the training sets.
         benchmarks: those whose texts are at hand.
+        search: the folder of a search for a merge; None: there was none.
 
     Raises:
         InputError: see ``load_evaluations`` and ``share_items``.
@@ -42,6 +45,7 @@ def load_sources(
         benchmarks={name: each for name, each in benchmarks.items() if name in judged},
         curves={kind: load_json_rows(curves / f"{kind}.jsonl") for kind in trainings},
         statistics=load_json(statistics) if trainings else None,
+        search=None if search is None else load_search(search / TABLE),
     )
     return share_items(sources)
 

@@ -10,6 +10,7 @@ from judgeforge.report.examples import choose_examples
 from judgeforge.report.numbers import format_cell, format_figure, format_interval, format_share
 from judgeforge.report.published import build_published_tables, name_column
 from judgeforge.report.reliability import build_reliability
+from judgeforge.report.searching import build_search
 from judgeforge.report.sections import describe_benchmark
 from judgeforge.report.sources import Sources
 from judgeforge.report.words import (
@@ -57,6 +58,7 @@ def render_page(sources: Sources, differences: dict[str, Any]) -> str:
         bootstrap=next(iter(subject.metrics.values()))["bootstrap"],
         measures=MEASURE_TITLES,
         reliability={judge: plot for judge, plot in steady.items() if plot},
+        search=build_search(sources.search),
         curves={kind: build_curve(points) for kind, points in sources.curves.items()},
         examples=[example | {"title": name_benchmark(example["benchmark"])} for example in choose_examples(sources)],
         published=_describe_published(sources),

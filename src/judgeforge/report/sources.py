@@ -73,12 +73,14 @@ class Sources:
         benchmarks: those whose texts are at hand, whole.
         curves: format to the points of its training; empty where nothing was trained.
         statistics: what ``prepare`` counted; None where nothing was trained.
+        search: candidates of the search for a merge (``report/searching.py``); None without one.
     """
 
     evaluations: tuple[Evaluation, ...]
     benchmarks: dict[str, Benchmark] = field(default_factory=dict)
     curves: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     statistics: dict[str, Any] | None = None
+    search: list[dict[str, Any]] | None = None
 
     @property
     def subject(self) -> Evaluation:

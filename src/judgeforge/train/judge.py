@@ -16,6 +16,7 @@ from judgeforge.train.adapters import fold_into_whole_base, list_notes
 from judgeforge.train.job import Job
 from judgeforge.train.zero import require_filled
 from judgeforge.training_sets import write_judge_lineage
+from judgeforge.weights.digests import hash_weights
 
 
 def require_foldable(params: TrainParams, job: Job) -> None:
@@ -61,7 +62,11 @@ def write_judge(
         write_judge_lineage(lineage, folder)
         (folder / "README.md").unlink(missing_ok=True)  # peft's model card: boilerplate without a fact of ours
         _order_targets(folder / CONFIG_NAME)
-        facts = {"format": job.format, "base": str(job.base), "train": params.model_dump(mode="json"), "notes": notes}
+        facts = {
+            **{"format": job.format, "base": str(job.base), "train": params.model_dump(mode="json"), "notes": notes},
+            # What an adapter is worth nothing without, and differences are taken to: a merge looks whether it is this.
+            "base_weights": {path.name: hash_weights(path) for path in sorted(job.base.glob("*.safetensors"))},
+        }
         write_json(folder / "training.json", facts)
 
 

@@ -17,9 +17,13 @@ from judgeforge.engines.protocol import Completion, Conversation, Engine, Genera
 from judgeforge.engines.transformers import TransformersEngine
 from judgeforge.engines.vllm import VllmEngine
 from judgeforge.errors import InputError
+from judgeforge.files import write_json
 from judgeforge.grading.parsing import parse_verdict
 from judgeforge.grading.records import Scale
+from judgeforge.merge.run import merge_judges
 from judgeforge.params import VllmParams
+from judgeforge.weights.combine import write_combined_adapter
+from judgeforge.weights.parts import JudgePart
 
 pytestmark = pytest.mark.vllm
 
@@ -125,6 +129,35 @@ def test_an_adapter_runs_beside_its_base_and_samples_repeat_by_seed(train, minia
     assert first == again
     other = ask(1)[0].model_copy(update={"sample": 1})
     assert [each.text for each in read(engine, [other])] != first
+
+
+def test_merges_are_run_as_adapters_one_after_another_and_in_full(train, miniature, template, params, tmp_path):
+    folders = [train(tmp_path / name, format=name, learning_rate=0.05) for name in ("direct", "pairwise")]
+    parts = [JudgePart(folder.name, folder, miniature) for folder in folders]
+    merged, answers = {}, {}
+    generation = Generation.model_validate(GREEDY)
+    for alpha in (0.2, 0.8):
+        values = params.merge.model_copy(update={"alpha": alpha, "dtype": "float32", "canary": False})
+        merged[alpha] = tmp_path / f"merged{alpha}"
+        merge_judges(values, miniature, *folders, merged[alpha])
+        engine = TransformersEngine(merged[alpha], template=template, generation=generation, **OPTIONS)
+        answers[alpha] = [each.text for each in read(engine, ask())]
+        (tmp_path / str(alpha)).mkdir()
+        write_combined_adapter(values, parts, tmp_path / str(alpha))
+    assert answers[0.2] != answers[0.8], "otherwise nothing is shown"
+    options = VLLM_OPTIONS | {"template": template, "generation": generation}
+    engine = VllmEngine(tmp_path / "0.2", base_folder=miniature, **options)
+    assert [each.text for each in read(engine, ask())] == answers[0.2]
+    assert engine.take_adapter(tmp_path / "0.8")
+    assert [each.text for each in read(engine, ask())] == answers[0.8]
+    wide = tmp_path / "wide"
+    wide.mkdir()
+    write_json(wide / "adapter_config.json", {"r": 9})
+    assert not engine.take_adapter(wide), "it was started for a rank of 8"
+    engine.close()
+    whole = VllmEngine(merged[0.8], **options)
+    assert [each.text for each in read(whole, ask())] == answers[0.8]
+    assert not whole.take_adapter(tmp_path / "0.2"), "it was started without adapters"
 
 
 @pytest.fixture(scope="module")

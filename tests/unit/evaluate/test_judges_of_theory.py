@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from judgeforge.benchmarks import Benchmark, BenchmarkItem, load_benchmark
+from judgeforge.engines.journal import Journal
 from judgeforge.engines.protocol import Completion, Conversation
-from judgeforge.evaluate.journal import Journal
 from judgeforge.evaluate.judging import ask_questions
 from judgeforge.evaluate.plan import plan_questions
 from judgeforge.evaluate.rows import build_rows

@@ -18,7 +18,6 @@ def test_answers_that_no_weights_here_gave(given: dict[str, str], expected: str)
 
 def test_a_merged_judge_says_how_it_was_merged(tmp_path: Path) -> None:
     assert describe_origin(tmp_path, None, None) == {"origin": "model"}
-    models = [{"model": "d", "parameters": {"weight": 0.3}}, {"model": "p", "parameters": {"weight": 0.7}}]
-    write_json(tmp_path / "merge.json", {"recipe": {"merge_method": "linear", "models": models}})
+    write_json(tmp_path / "merge.json", {"values": {"method": "linear", "alpha": 0.3, "dtype": "bfloat16"}})
     found = describe_origin(tmp_path, None, None)
     assert found == {"origin": "model", "merge": {"method": "linear", "alpha": 0.3}}

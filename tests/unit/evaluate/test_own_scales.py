@@ -10,10 +10,10 @@ import pytest
 from scipy.stats import pearsonr
 
 from judgeforge.benchmarks import Benchmark, load_benchmark
+from judgeforge.engines.journal import Journal
 from judgeforge.engines.protocol import Completion, Conversation
 from judgeforge.engines.references import build_reference
 from judgeforge.errors import InputError
-from judgeforge.evaluate.journal import Journal
 from judgeforge.evaluate.judging import ask_questions
 from judgeforge.evaluate.plan import plan_questions
 from judgeforge.evaluate.recorded import answer_from_file

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from judgeforge.engines.journal import compute_question_key
 from judgeforge.engines.protocol import Conversation
 from judgeforge.errors import InputError
-from judgeforge.evaluate.journal import compute_question_key
 from judgeforge.grading.parsing import JSON_MARKER, is_settled, parse_verdict
 from judgeforge.grading.records import FIVE_POINTS, DirectItem, PairwiseItem, Rubric, Scale, TrainingExample, Verdict
 from judgeforge.grading.rendering import render_prompt, render_verdict

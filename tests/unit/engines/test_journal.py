@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from judgeforge.engines.asking import complete_journalled
+from judgeforge.engines.fingerprint import compute_journal_key, list_weights
+from judgeforge.engines.journal import Journal, compute_question_key
 from judgeforge.engines.protocol import Completion, Conversation
-from judgeforge.evaluate.fingerprint import compute_journal_key, list_weights
-from judgeforge.evaluate.journal import Journal, compute_question_key
-from judgeforge.evaluate.judging import judge
 
 
 def conversation(number: int, sample: int = 0) -> Conversation:
@@ -46,9 +46,9 @@ class CountingEngine:
 def test_a_killed_evaluation_goes_on_where_it_stopped(tmp_path, limit):
     conversations = [conversation(number) for number in range(40)]
     with pytest.raises(KeyboardInterrupt):
-        judge(CountingEngine(limit), conversations, Journal(tmp_path, "key"), "test")
+        complete_journalled(CountingEngine(limit), conversations, Journal(tmp_path, "key"), "test")
     second = CountingEngine()
-    completions = judge(second, conversations, Journal(tmp_path, "key"), "test")
+    completions = complete_journalled(second, conversations, Journal(tmp_path, "key"), "test")
     assert [each.text for each in completions] == [str(number) for number in range(40)]
     assert len(second.asked) == 40 - limit
 
@@ -56,15 +56,15 @@ def test_a_killed_evaluation_goes_on_where_it_stopped(tmp_path, limit):
 def test_equal_questions_are_asked_once_and_samples_are_different_questions(tmp_path):
     engine = CountingEngine()
     conversations = [conversation(1), conversation(2), conversation(1), conversation(1, sample=1)]
-    texts = [each.text for each in judge(engine, conversations, Journal(tmp_path, "key"), "test")]
+    texts = [each.text for each in complete_journalled(engine, conversations, Journal(tmp_path, "key"), "test")]
     assert texts == ["1", "2", "1", "1"]
     assert sorted(engine.asked) == ["1", "1", "2"]
 
 
 def test_a_run_with_other_questions_finds_those_it_shares(tmp_path):
-    judge(CountingEngine(), [conversation(1), conversation(2)], Journal(tmp_path, "key"), "test")
+    complete_journalled(CountingEngine(), [conversation(1), conversation(2)], Journal(tmp_path, "key"), "test")
     engine = CountingEngine()
-    judge(engine, [conversation(3), conversation(2)], Journal(tmp_path, "key"), "test")
+    complete_journalled(engine, [conversation(3), conversation(2)], Journal(tmp_path, "key"), "test")
     assert engine.asked == ["3"]
 
 
@@ -98,7 +98,7 @@ def test_another_key_is_another_journal_and_the_finished_one_stays(tmp_path):
 def test_an_answer_outlives_a_process_that_dies_right_after_it(tmp_path):
     """No clean end: the process leaves by ``os._exit`` in the middle, as after a ``kill -9``."""
     program = (
-        "import os, sys; from pathlib import Path; from judgeforge.evaluate.journal import Journal\n"
+        "import os, sys; from pathlib import Path; from judgeforge.engines.journal import Journal\n"
         "from judgeforge.engines.protocol import Completion\n"
         "journal = Journal(Path(sys.argv[1]), 'key').open(); write = journal.__enter__()\n"
         "answer = Completion(text='x', prompt_tokens=1, output_tokens=1, finish='end')\n"

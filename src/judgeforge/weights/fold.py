@@ -1,22 +1,14 @@
-"""What turns weights into those that a merge reads, and its result into those that others read.
+"""Folding by peft, for adapters that are more than products added to matrices, and for what mergekit reads."""
 
-An adapter is folded into its base, so that a merge sees full weights of every judge: W + (alpha / r) B A.
-"""
-
-import shutil
 from pathlib import Path
 
 import torch
-from peft import PeftModel
+from peft import PeftModel, get_peft_model_state_dict
+from safetensors import safe_open
 from transformers import AutoModelForCausalLM
 
-ADAPTER_FILE = "adapter_config.json"
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json")
-
-
-def is_adapter(folder: Path) -> bool:
-    """Whether the judge in ``folder`` is an adapter."""
-    return (folder / ADAPTER_FILE).is_file()
+from judgeforge.errors import InputError
+from judgeforge.weights.adapters import ADAPTER_WEIGHTS
 
 
 def fold_adapter(base: Path, adapter: Path, out: Path) -> None:
@@ -28,12 +20,27 @@ def fold_adapter(base: Path, adapter: Path, out: Path) -> None:
         base: the base model.
         adapter: the judge.
         out: a folder that exists.
+
+    Raises:
+        InputError: the adapter's file has other tensors than its settings say: peft would leave them out, and say so
+            in a warning.
     """
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, use_safetensors=True)
-    PeftModel.from_pretrained(model, adapter).merge_and_unload().save_pretrained(out)
-    for name in TOKENIZER_FILES:
-        if (adapter / name).is_file():
-            shutil.copyfile(adapter / name, out / name)
+    try:
+        adapted = PeftModel.from_pretrained(model, adapter)
+    except (RuntimeError, ValueError) as error:
+        raise InputError(
+            f"{adapter / ADAPTER_WEIGHTS} does not fit its settings: {str(error).strip().splitlines()[-1].strip()}",
+            "train or fetch that judge again.",
+        ) from error
+    with safe_open(adapter / ADAPTER_WEIGHTS, framework="pt") as handle:
+        odd = sorted(get_peft_model_state_dict(adapted).keys() ^ set(handle.keys()))
+    if odd:
+        raise InputError(
+            f"{adapter / ADAPTER_WEIGHTS} and its settings differ in {len(odd)} tensors, such as {odd[0]}.",
+            "train or fetch that judge again.",
+        )
+    adapted.merge_and_unload().save_pretrained(out)
 
 
 def split_experts(folder: Path, dtype: str) -> None:
