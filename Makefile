@@ -19,7 +19,7 @@ export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: help setup setup-vllm setup-browser demo test test-slow test-vllm check bench bench-gpu smoke constraints clean
+.PHONY: help setup setup-vllm setup-browser demo test test-slow test-vllm check bench bench-gpu ablation smoke constraints clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
@@ -88,6 +88,9 @@ bench: setup ## Measure us against a peer, side by side (one of benchmarks/: mak
 bench-gpu: setup ## Measure training on one GPU (7B by LoRA and in full, SmolLM2 on the real collection), in ten minutes
 	python benchmarks/training_gpu.py
 
+ablation: setup ## Merge the judges that are here by all six methods, and evaluate each (half an hour after 'make demo')
+	python scripts/merging_ablation.py
+
 smoke: setup ## Run every stage and the flow on a miniature model, in a copy (.judgeforge/smoke)
 	@rm -rf .judgeforge/smoke && mkdir -p .judgeforge/smoke
 	@git ls-files -z | xargs -0 cp --parents -t .judgeforge/smoke
@@ -97,5 +100,5 @@ constraints: setup ## Pin what pyproject.toml requires (to renew: make constrain
 	python scripts/pin_versions.py $(OPTIONS)
 
 clean: ## Remove outputs and tools' caches; .venv, DVC's cache and MLflow's records stay
-	rm -rf data models curves evaluation reports .judgeforge .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf data models curves evaluation reports search .judgeforge .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
