@@ -23,11 +23,11 @@ from typing import Any
 from harness import Side, compare
 
 from judgeforge.benchmarks import load_benchmark
+from judgeforge.engines.asking import complete_journalled
+from judgeforge.engines.journal import Journal, compute_question_key
 from judgeforge.engines.protocol import Completion, Conversation, Engine, Generation
 from judgeforge.engines.transformers import TransformersEngine
 from judgeforge.engines.vllm import VllmEngine
-from judgeforge.evaluate.journal import Journal, compute_question_key
-from judgeforge.evaluate.judging import judge
 from judgeforge.evaluate.plan import plan_questions
 from judgeforge.grading.parsing import parse_verdict
 from judgeforge.grading.rendering import render_chat
@@ -89,7 +89,7 @@ def load_work(template: JudgeTemplate, *, samples: int = 1, direct_for_pairwise:
 def judge_like_us(engine: Engine, work: Work) -> dict[int, Completion]:
     """Ask as an evaluation does: equal questions once, every answer into a journal."""
     with TemporaryDirectory() as folder:
-        return dict(enumerate(judge(engine, work.conversations, Journal(Path(folder), "bench"), "ours")))
+        return dict(enumerate(complete_journalled(engine, work.conversations, Journal(Path(folder), "bench"), "ours")))
 
 
 def judge_like_peer(llm: Any, tokenizer: Any, work: Work, marker: str, retries: int, sampling: Any) -> dict[int, str]:
