@@ -83,12 +83,12 @@ def stream_merge(
         largest_first = sorted(names, key=lambda name: -header[name].numbers)
         # BLAS's own threads would be as many again for each of ours.
         with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers or count_cores()) as pool:
-            output = _Output(files, params.dtype)
-            work = {
-                name: pool.submit(_merge_tensor, name, rule, sources, output, advance, stopped)
-                for name in largest_first
-            }
             try:
+                output = _Output(files, params.dtype)
+                work = {
+                    name: pool.submit(_merge_tensor, name, rule, sources, output, advance, stopped)
+                    for name in largest_first
+                }
                 wait(work.values(), return_when=FIRST_EXCEPTION)
                 for failed in [each for each in work.values() if each.done() and each.exception()]:
                     failed.result()

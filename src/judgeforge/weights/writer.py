@@ -6,7 +6,6 @@ import os
 import struct
 import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,6 +38,7 @@ class TensorFiles:
         self._name, self._width = _NAMES[dtype], WIDTHS[_NAMES[dtype]]
         self._places: dict[str, tuple[int, int]] = {}
         self._handles: list[int] = []
+        self._fault: OSError | None = None
         shards = list(_split(shapes, self._width))
         names = [f"model-{number:05}-of-{len(shards):05}.safetensors" for number in range(1, len(shards) + 1)]
         names = names if len(shards) > 1 else ["model.safetensors"]
@@ -85,15 +85,26 @@ class TensorFiles:
             data, at = data[written:], at + written
 
     def sync(self) -> None:
-        """Wait until all is on the disk."""
+        """Wait until all is on the disk.
+
+        Raises:
+            OSError: it is not.
+        """
         for handle in self._handles:
             os.fsync(handle)
+        # The system tells of a fault once, to whoever asks first.
+        if self._fault is not None:
+            raise self._fault
 
     def sync_until(self, done: threading.Event) -> None:
         """Send what is written to the disk again and again, so that little is left to wait for at the end."""
         while not done.wait(_PAUSE):
-            for handle in self._handles:
-                os.fdatasync(handle)
+            try:
+                for handle in self._handles:
+                    os.fdatasync(handle)
+            except OSError as error:
+                self._fault = error
+                return
 
     def close(self) -> None:
         """Close the files."""
@@ -115,16 +126,18 @@ def open_files(folder: Path, shapes: dict[str, tuple[int, ...]], dtype: str) -> 
         OSError: no room.
     """
     files, done = TensorFiles(folder, shapes, dtype), threading.Event()
+    # A daemon, and told to end whatever happens: a signal may come at any line, and nobody shall wait for the thread.
+    syncing = threading.Thread(target=files.sync_until, args=(done,), daemon=True)
     try:
-        with ThreadPoolExecutor(1) as pool:
-            syncing = pool.submit(files.sync_until, done)
-            try:
-                yield files
-            finally:
-                done.set()
-        syncing.result()
+        syncing.start()
+        yield files
+        done.set()
+        syncing.join()
         files.sync()
     finally:
+        done.set()
+        if syncing.ident is not None:
+            syncing.join()
         files.close()
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,7 @@ from judgeforge.weights.headers import read_header
 from judgeforge.weights.mapped import MappedFolder
 from judgeforge.weights.methods import Block, build_rule
 from judgeforge.weights.stream import Sources, stream_merge
+from judgeforge.weights.writer import open_files
 
 ROOT = Path(__file__).parents[3]
 
@@ -239,6 +241,31 @@ def small_disk(tmp_path) -> Iterator[Path]:
         pytest.skip("this user may not mount a file system")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_fault_of_the_disk_in_the_background_is_not_lost(values, judges, miniature, tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+    monkeypatch.setattr(writer, "_PAUSE", 0)
+    with pytest.raises(OSError, match=r"Input/output error"):
+        merge_judges(values, miniature, *judges, tmp_path / "merged")
+    assert not list(tmp_path.glob("*merged*"))
+
+
+def test_a_signal_at_any_line_leaves_no_thread_to_wait_for(tmp_path, monkeypatch):
+    """Here: before the files are handed over, where a test with real signals hung once in many runs."""
+    started = threading.Thread.start
+
+    def interrupt(self):
+        started(self)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupt)
+    with pytest.raises(KeyboardInterrupt), open_files(tmp_path, {"x": (3,)}, "float32"):
+        pytest.fail("the files were handed over")
+    assert [each.name for each in threading.enumerate() if "sync_until" in each.name] == []
 
 
 def test_a_disk_that_fills_up_on_the_way_is_said_and_nothing_is_left(values, judges, miniature, tmp_path, monkeypatch):
