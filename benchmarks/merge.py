@@ -39,9 +39,9 @@ METHODS: dict[str, dict[str, Any]] = {
     **{"slerp": {}, "task_arithmetic": {"scaling": 1.5}, "ties": {"density": 0.5}},
     **{"dare_linear": {"density": 0.5}, "dare_ties": {"density": 0.5}},
 }
+SHARD_BYTES = 1_000_000_000
 GOALS = {"ratio": 5.0, "times_copy": 1.5, "anonymous_gib": 1.0}
 OURS = """
-import sys
 from pathlib import Path
 from judgeforge.merge.run import merge_judges
 from judgeforge.params import MergeParams, load_section
@@ -51,7 +51,7 @@ merge_judges(values, Path("direct"), Path("direct"), Path("pairwise"), Path("our
 
 
 def write_judge(folder: Path, layers: int, seed: int) -> None:
-    """Write a judge of Qwen2-1.5B's shapes and random weights, in shards of 5 GB at most, without holding it."""
+    """Write a judge of Qwen2-1.5B's shapes and random weights, in shards, without holding it."""
     tokenizer = build_tokenizer()
     width, inner, key = 1536, 8960, 256
     shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (len(tokenizer), width)}
@@ -69,7 +69,7 @@ def write_judge(folder: Path, layers: int, seed: int) -> None:
     shapes["model.norm.weight"] = (width,)
     folder.mkdir()
     lots = np.random.default_rng(seed)
-    with open_files(folder, shapes, "bfloat16") as files:
+    with open_files(folder, shapes, "bfloat16", SHARD_BYTES) as files:
         for name, shape in shapes.items():
             numbers = lots.standard_normal(shape, np.float32)
             numbers *= 0.02
@@ -196,7 +196,11 @@ def main() -> None:
         "anonymous_gib": round(max(each["anonymous_gib"] for each in runs["judgeforge"]), 3),
     }
     record: dict[str, Any] = {
-        **{"name": "merge", "work": f"linear merge of two judges of {MAIN} weights in bf16", "runs": runs},
+        **{
+            "name": "merge",
+            "work": f"linear merge of two judges of {MAIN} weights in bf16, in shards of 1 GB",
+            "runs": runs,
+        },
         **{
             "medians_s": medians,
             "growth": growth,

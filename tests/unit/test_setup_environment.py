@@ -6,11 +6,12 @@ import yaml
 from pin_versions import BASE_MODEL_PIN
 from setup_environment import build_source_options, offers_cpu_torch, parse_pip_settings
 
-LISTING = """\
+EXTRA = "extra-index-url"
+LISTING = f"""\
 :env:.find-links='/wheels /more wheels'
 global.find-links='/elsewhere'
 global.cert='/certificates'
-global.extra-index-url='/one\\n/two'
+global.{EXTRA}='/one\\n/two'
 install.no-binary='x'
 garbage
 """

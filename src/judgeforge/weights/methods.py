@@ -22,7 +22,7 @@ a and 1 - a sum to 1. Where signs are elected, one judge alone may be left: with
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,7 @@ import numpy as np
 
 from judgeforge.params import MergeParams
 from judgeforge.weights.floats import Floats
-from judgeforge.weights.ranks import Cut, find_cut
+from judgeforge.weights.ranks import Cut, find_cuts
 
 _PARALLEL = 0.9995
 """Cosine above which SLERP's arc is taken for a line, lest its formula divide by the sine of nothing; mergekit's."""
@@ -92,7 +92,7 @@ def _build_task_arithmetic(params: MergeParams) -> Rule:
 
 
 def _build_ties(params: MergeParams) -> Rule:
-    study = None if params.density == 1 else lambda blocks: _find_cuts(blocks, params.density)
+    study = None if params.density == 1 else lambda blocks: find_cuts(lambda: map(_deltas, blocks()), params.density)
     return Rule(study, lambda block, cuts: _elect(block, _trim(block, cuts), params))
 
 
@@ -178,7 +178,7 @@ def _add_base(total: Floats, block: Block, params: MergeParams) -> Floats:
     return total
 
 
-def _trim(block: Block, cuts: tuple[Cut, Cut] | None) -> tuple[Floats, Floats]:
+def _trim(block: Block, cuts: Sequence[Cut] | None) -> tuple[Floats, Floats]:
     deltas = _deltas(block)
     for delta, cut in zip(deltas, cuts or (), strict=False):
         cut.apply(delta)
@@ -218,8 +218,3 @@ def _bend(block: Block, arc: tuple[float, float] | None, params: MergeParams) ->
     if arc is None:
         return mix(block.direct, block.pairwise, params.alpha)
     return block.direct * arc[0] + block.pairwise * arc[1]
-
-
-def _find_cuts(blocks: Callable[[], Iterable[Block]], density: float) -> tuple[Cut, Cut]:
-    first = find_cut(lambda: (_deltas(block)[0] for block in blocks()), density)
-    return first, find_cut(lambda: (_deltas(block)[1] for block in blocks()), density)

@@ -1,6 +1,6 @@
 """Which numbers of a tensor are its largest: found by counting, block by block, without a copy of the tensor."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,35 +36,43 @@ class Cut:
         delta[dropped] = 0.0
 
 
-def find_cut(parts: Callable[[], Iterator[Floats]], density: float) -> Cut:
-    """Find the magnitude of rank ``density`` in two passes of counting, upper and lower bits: no copy of the tensor.
+def find_cuts(parts: Callable[[], Iterable[Sequence[Floats]]], density: float) -> list[Cut]:
+    """Find the magnitude of rank ``density`` of several tensors in two passes of counting, upper and lower bits.
 
-    Magnitudes of floats are ordered as their bits are.
+    Magnitudes of floats are ordered as their bits are, so that no copy of a tensor is needed.
 
     Args:
-        parts: gives the tensor's blocks, as often as it is called.
+        parts: gives the tensors' blocks, one of each at a time, as often as it is called.
         density: share of the numbers that are kept, rounded down, one at least (arXiv 2306.01708, algorithm 1).
     """
-    top = _count(_bits(part) >> _HALF for part in parts())
-    if not top.any():
-        return Cut(0.0, 0)
-    rank = max(1, int(density * int(top.sum())))
-    upper, above = _locate(top, rank)
-    low = _count(bits[bits >> _HALF == upper] & _LOWER for bits in map(_bits, parts()))
+    tops = _count([bits >> _HALF for bits in map(_bits, part)] for part in parts())
+    ranks = [max(1, int(density * int(top.sum()))) if top.any() else 0 for top in tops]
+    uppers = [_locate(top, rank) if rank else (0, 0) for top, rank in zip(tops, ranks, strict=True)]
+    lows = _count(
+        [bits[bits >> _HALF == upper] & _LOWER for bits, (upper, _) in zip(map(_bits, part), uppers, strict=True)]
+        for part in parts()
+    )
+    return [
+        _cut(low, rank, *upper) if rank else Cut(0.0, 0) for low, rank, upper in zip(lows, ranks, uppers, strict=True)
+    ]
+
+
+def _cut(low: NDArray[np.int64], rank: int, upper: int, above: int) -> Cut:
     lower, between = _locate(low, rank - above)
-    magnitude = np.uint32(upper << _HALF | lower).view(np.float32)
-    return Cut(float(magnitude), rank - above - between)
+    return Cut(float(np.uint32(upper << _HALF | lower).view(np.float32)), rank - above - between)
 
 
 def _bits(part: Floats) -> NDArray[np.uint32]:
     return np.abs(part).ravel().view(np.uint32)
 
 
-def _count(parts: Iterable[NDArray[np.integer[Any]]]) -> NDArray[np.int64]:
-    total = np.zeros(1 << _HALF, np.int64)
+def _count(parts: Iterable[Sequence[NDArray[np.integer[Any]]]]) -> list[NDArray[np.int64]]:
+    totals: list[NDArray[np.int64]] = []
     for part in parts:
-        total += np.bincount(part, minlength=1 << _HALF)
-    return total
+        totals = totals or [np.zeros(1 << _HALF, np.int64) for _ in part]
+        for total, each in zip(totals, part, strict=True):
+            total[:] += np.bincount(each, minlength=1 << _HALF)
+    return totals
 
 
 def _locate(counts: NDArray[np.int64], rank: int) -> tuple[int, int]:

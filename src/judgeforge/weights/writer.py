@@ -16,7 +16,7 @@ from judgeforge.files import write_json
 from judgeforge.weights.floats import Stored
 from judgeforge.weights.headers import FLOATS, INDEX_FILE, WIDTHS
 
-_SHARD_BYTES = 5_000_000_000
+SHARD_BYTES = 5_000_000_000
 """Of one file, as transformers has it: larger ones are awkward to upload."""
 _ALIGNMENT = 8
 _PAUSE = 0.1
@@ -32,14 +32,15 @@ class TensorFiles:
         folder: it exists.
         shapes: by tensor name, in the order in which they are to lie.
         dtype: of all.
+        shard_bytes: of one file at most, but for a single tensor that is larger.
     """
 
-    def __init__(self, folder: Path, shapes: dict[str, tuple[int, ...]], dtype: str) -> None:
+    def __init__(self, folder: Path, shapes: dict[str, tuple[int, ...]], dtype: str, shard_bytes: int) -> None:
         self._name, self._width = _NAMES[dtype], WIDTHS[_NAMES[dtype]]
         self._places: dict[str, tuple[int, int]] = {}
         self._handles: list[int] = []
         self._fault: OSError | None = None
-        shards = list(_split(shapes, self._width))
+        shards = list(_split(shapes, self._width, shard_bytes))
         names = [f"model-{number:05}-of-{len(shards):05}.safetensors" for number in range(1, len(shards) + 1)]
         names = names if len(shards) > 1 else ["model.safetensors"]
         try:
@@ -114,18 +115,21 @@ class TensorFiles:
 
 
 @contextmanager
-def open_files(folder: Path, shapes: dict[str, tuple[int, ...]], dtype: str) -> Iterator[TensorFiles]:
+def open_files(
+    folder: Path, shapes: dict[str, tuple[int, ...]], dtype: str, shard_bytes: int = SHARD_BYTES
+) -> Iterator[TensorFiles]:
     """Open the files of a model, and see to it that they are on the disk at the end.
 
     Args:
         folder: it exists.
         shapes: by tensor name.
         dtype: of all.
+        shard_bytes: of one file at most, but for a single tensor that is larger.
 
     Raises:
         OSError: no room.
     """
-    files, done = TensorFiles(folder, shapes, dtype), threading.Event()
+    files, done = TensorFiles(folder, shapes, dtype, shard_bytes), threading.Event()
     # A daemon, and told to end whatever happens: a signal may come at any line, and nobody shall wait for the thread.
     syncing = threading.Thread(target=files.sync_until, args=(done,), daemon=True)
     try:
@@ -141,12 +145,12 @@ def open_files(folder: Path, shapes: dict[str, tuple[int, ...]], dtype: str) -> 
         files.close()
 
 
-def _split(shapes: dict[str, tuple[int, ...]], width: int) -> Iterable[dict[str, tuple[int, ...]]]:
+def _split(shapes: dict[str, tuple[int, ...]], width: int, most: int) -> Iterable[dict[str, tuple[int, ...]]]:
     shard: dict[str, tuple[int, ...]] = {}
     size = 0
     for name, shape in shapes.items():
         tensor = math.prod(shape) * width
-        if shard and size + tensor > _SHARD_BYTES:
+        if shard and size + tensor > most:
             yield shard
             shard, size = {}, 0
         shard[name] = shape

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -144,7 +145,7 @@ def test_mixed_dtypes_are_read_and_one_is_written(values, judges, miniature, tmp
 
 
 def test_large_outputs_are_sharded_and_load(values, judges, miniature, tmp_path, monkeypatch):
-    monkeypatch.setattr(writer, "_SHARD_BYTES", 20_000)
+    monkeypatch.setattr(stream, "open_files", partial(open_files, shard_bytes=20_000))
     out = tmp_path / "merged"
     merge_judges(values, miniature, *judges, out)
     index = load_json(out / "model.safetensors.index.json")
