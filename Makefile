@@ -81,7 +81,7 @@ check: setup ## Lint, types, import contracts, architecture tests, Terraform's f
 	else terraform fmt -check -recursive infra; fi
 
 bench: setup ## Measure us against a peer, side by side (one of benchmarks/: make bench NAME=merge; judging needs vLLM)
-	@for file in $(if $(NAME),benchmarks/$(NAME).py,$(filter-out benchmarks/harness.py benchmarks/%_by_rows.py benchmarks/%_side.py benchmarks/%_gpu.py,$(wildcard benchmarks/*.py))); do \
+	@for file in $(if $(NAME),benchmarks/$(NAME).py,$(filter-out benchmarks/harness.py benchmarks/synthetic.py benchmarks/%_by_rows.py benchmarks/%_side.py benchmarks/%_gpu.py,$(wildcard benchmarks/*.py))); do \
 	  echo "$$file"; python "$$file"; \
 	done
 

@@ -170,12 +170,12 @@ def retrain(promote: bool = True, max_parallel: PositiveInt | None = None) -> Ou
             outcome = promote_judge("champion" if promote else "challenger", "retraining", parent_run=run.run_id)
             run.set_tags({"outcome": outcome})
         note_retrained(params, promote)
-    log.info("The judge is %s.", {"refused": "registered; the gate refused it"}.get(outcome, outcome))
+    log.info("The judge is %s.", {"refused": "registered; the gate did not let it pass"}.get(outcome, outcome))
     return outcome
 
 
 def _record_results(run: Run) -> None:
-    from judgeforge.promote.gate import load_metrics  # noqa: PLC0415 - statistics take a second to import
+    from judgeforge.promote.figures import load_metrics  # noqa: PLC0415 - statistics take a second to import
 
     metrics_file = find_out("report", ".json")
     pages = [find_out("report", ending) for ending in (".html", ".md", ".csv")]

@@ -1,5 +1,6 @@
 """A benchmark: items to judge, and the gold verdicts that no judge sees."""
 
+import hashlib
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -39,3 +40,10 @@ class Benchmark(BaseModel):
     format: Format
     items: tuple[BenchmarkItem, ...]
     notes: tuple[str, ...] = ()
+
+    def compute_digest(self) -> str:
+        """Return the SHA-256 of format and items: two judges' figures compare only where it is the same."""
+        whole = hashlib.sha256(self.format.encode())
+        for entry in self.items:
+            whole.update(f"\0{entry.model_dump_json()}".encode())
+        return whole.hexdigest()

@@ -79,6 +79,7 @@ def main(
     with stage_run(f"evaluate-{judge}", params.model_dump()) as run:
         rows, used, kept = _answer(params, asked, loaded, contaminated)
         origin, key = describe_origin(model, endpoint, recorded), kept.key if kept else None
+        origin |= {"contents": {each.name: each.compute_digest() for each in loaded}}
         metrics = write_evaluation(params, judge, rows, used, place, fingerprint=key, origin=origin)
         if kept is not None:
             kept.discard_others()

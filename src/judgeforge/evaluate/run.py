@@ -223,7 +223,7 @@ def write_evaluation(
         template: what it was asked or read by; None for a reference.
         out: the folder.
         fingerprint: of the model and all else that the answers depend on; None where no engine gave them.
-        origin: where the answers came from, of ``describe_origin``.
+        origin: where the answers came from, of ``describe_origin``, and ``contents``: the benchmarks' digests.
     """
     with write_folder_atomically(out) as folder:
         write_verdicts(rows, folder)

@@ -218,18 +218,26 @@ class SearchParams(Section):
 
 
 class PromoteParams(Section):
-    """Registry and gate.
+    """Registry and gate; how to choose the values: docs/promotion.md.
 
     Args:
         model_name: registered model in MLflow.
         judge: which judge to register.
         primary: BENCHMARK/METRIC names; the challenger must beat the champion on at least one of them.
-        margin: how far it may fall behind the champion on any other measure.
+        margin: how far it may fall behind the champion, and behind the first champion, on any benchmark's main measure.
+        alpha: probability of passing a judge that is worse by the margin; of each of its tests.
         max_unparsable_rate: above it on any benchmark, nothing is promoted.
+        max_swap_inconsistency: likewise of the pairs of which the other response is preferred in the other order.
+        max_position_bias: likewise of ``position_bias``, to either side.
+        max_length_bias: likewise of ``length_bias``, to either side.
     """
 
     model_name: str = Field(min_length=1)
     judge: Judge
     primary: tuple[str, ...] = Field(min_length=1)
     margin: Annotated[float, Field(ge=0)]
+    alpha: Annotated[float, Field(gt=0, le=0.2)]
     max_unparsable_rate: Fraction
+    max_swap_inconsistency: Fraction
+    max_position_bias: Fraction
+    max_length_bias: Fraction

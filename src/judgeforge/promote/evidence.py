@@ -1,17 +1,23 @@
 """What speaks for a judge: its weights, the metrics, the report and its verdicts, as the stages left them."""
 
 import hashlib
+import itertools
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
+from typing import get_args
 
 from pydantic import BaseModel, ConfigDict
 
 from judgeforge.errors import InputError
 from judgeforge.files import hash_file, load_json
 from judgeforge.lineage import find_out, load_lock
-from judgeforge.params import Judge
+from judgeforge.params import Judge, Reference
 
 _PRODUCER = {"base": "base", "form": "warm_up@form", "merged": "merge"}
 """The stage that makes a judge; ``train@JUDGE`` makes the others."""
+_UNTAUGHT = ("base", "form")
+_KEPT_OPTIONS = ("--template", "--benchmarks", "--audit")
 
 
 class Evidence(BaseModel):
@@ -23,7 +29,9 @@ class Evidence(BaseModel):
         base: the base model's folder, where ``model`` is an adapter on it; otherwise None.
         metrics: reports/metrics.json.
         page: reports/report.html.
-        verdicts: the folder of its verdict table.
+        verdicts: the folder of its evaluation: its verdict table, and the metrics computed from it.
+        rivals: evaluations of the untaught models and of the trivial judges, by name.
+        options: with which the stage evaluated it, but for what names the judge and its files.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -34,6 +42,8 @@ class Evidence(BaseModel):
     metrics: Path
     page: Path
     verdicts: Path
+    rivals: Mapping[str, Path] = {}
+    options: tuple[str, ...] = ()
 
     def require(self) -> None:
         """Check that everything is there.
@@ -78,6 +88,8 @@ def collect_evidence(
         metrics=metrics or find_out("report", ".json"),
         page=page or find_out("report", ".html"),
         verdicts=evaluation / judge if evaluation else find_out(f"evaluate@{judge}", ""),
+        rivals=_find_rivals(judge, evaluation),
+        options=_find_options(judge),
     )
     evidence.require()
     return evidence
@@ -94,6 +106,26 @@ def _find_model(judge: str) -> Path:
             f"dvc.lock names no evaluated judge {judge!r}.", "run 'judgeforge retrain' or 'dvc repro' first."
         )
     return Path(read[0])
+
+
+def _find_rivals(judge: Judge, evaluation: Path | None) -> dict[str, Path]:
+    """Take those evaluations that are there; the report says which of them are up to date."""
+    stages = {name: f"evaluate@{name}" for name in _UNTAUGHT} | {
+        name: f"reference@{name}" for name in get_args(Reference)
+    }
+    places = (
+        {name: evaluation / name for name in stages}
+        if evaluation
+        else {name: find_out(stage, "") for name, stage in stages.items() if stage in load_lock()}
+    )
+    return {name: place for name, place in places.items() if name != judge and place.is_dir()}
+
+
+def _find_options(judge: str) -> tuple[str, ...]:
+    """Take them from the command in dvc.lock: the champion, if need be, is evaluated likewise."""
+    words = shlex.split(str(load_lock().get(f"evaluate@{judge}", {}).get("cmd", "")))
+    pairs = [(name, value) for name, value in itertools.pairwise(words) if name in _KEPT_OPTIONS]
+    return tuple(word for pair in pairs for word in pair)
 
 
 def compute_digest(*places: Path | None) -> str:

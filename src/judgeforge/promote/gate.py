@@ -1,238 +1,153 @@
-"""Whether a challenger becomes champion: a pure decision on two sets of metrics.
+"""Whether a challenger becomes champion: a pure decision on judged items, the same for both (docs/promotion.md)."""
 
-It compares point estimates, with a margin: it takes no account of how far they would vary over other items.
-"""
-
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict, ValidationError
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from judgeforge.errors import InputError
-from judgeforge.files import load_json
-from judgeforge.grading.records import Format
 from judgeforge.params import PromoteParams
-from judgeforge.statistics import CHANCE, MAIN_MEASURE
-
-
-class Measure(BaseModel):
-    """A figure; None where it is undefined, as a correlation with a judge that always says the same."""
-
-    model_config = ConfigDict(frozen=True)
-
-    value: float | None
-
-
-class BenchmarkMetrics(BaseModel):
-    """What the gate reads of a judge's entry in reports/metrics.json.
-
-    Args:
-        unparsable_rate: None where the benchmark has no items left to measure.
-        barred: so many of its items were trained on that no decision rests on it.
-        metrics: by name.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    format: Format
-    unparsable_rate: float | None
-    barred: bool = False
-    metrics: dict[str, Measure]
-
-
-JudgeMetrics = Mapping[str, BenchmarkMetrics]
-"""By benchmark."""
+from judgeforge.promote.candidate import Candidate
+from judgeforge.promote.checks import (
+    CHANCE_ALONE,
+    Contrast,
+    check_not_inferior,
+    check_rival,
+    check_superior,
+    contrast,
+)
+from judgeforge.promote.decision import Check, Decision, conclude
+from judgeforge.promote.limits import Drawing, check_limits
+from judgeforge.promote.summary import summarise
+from judgeforge.statistics import MAIN_MEASURE, MEASURES
 
 _PRIMARY = ("pearson", "spearman", "kendall", "exact_agreement", "accuracy")
 """Measures fit for a gate: more is better, and a missing verdict never helps."""
 
+CHAMPION_NAME, FIRST_NAME = "the champion", "the first champion"
 
-class Check(BaseModel):
-    """One condition: ``figure`` must be ``relation`` ``threshold``.
+
+@dataclass(frozen=True)
+class Standing:
+    """A judge that holds or held the title.
 
     Args:
-        name: what is measured, and against what.
-        figure: the challenger's; None: undefined, which passes nothing.
+        name: what the decision calls it.
+        candidate: its verdicts; None where they cannot be had (a forced promotion goes on without).
     """
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
-    figure: float | None
-    relation: Literal["above", "at least", "at most"]
-    threshold: float
-
-    @property
-    def passed(self) -> bool:
-        """Whether the condition holds."""
-        if self.figure is None:
-            return False
-        return {
-            "above": self.figure > self.threshold,
-            "at least": self.figure >= self.threshold,
-            "at most": self.figure <= self.threshold,
-        }[self.relation]
-
-    def explain(self) -> str:
-        """Say it in half a sentence."""
-        figure = "undefined" if self.figure is None else f"{self.figure:.3f}"
-        return f"{self.name} is {figure} where {self.relation} {self.threshold:.3f} is asked"
-
-
-class Decision(BaseModel):
-    """What the gate found.
-
-    Args:
-        rule: ``first`` (there is no champion yet) or ``successor``.
-        promoted: whether every check holds.
-        summary: one sentence for a person.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    rule: Literal["first", "successor"]
-    promoted: bool
-    summary: str
-    checks: tuple[Check, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it JSON-ready, with the outcome of each check."""
-        checks = [check.model_dump() | {"passed": check.passed} for check in self.checks]
-        return self.model_dump(exclude={"checks"}) | {"checks": checks}
-
-
-def load_metrics(path: Path) -> dict[str, JudgeMetrics]:
-    """Read reports/metrics.json: judge to benchmark to metrics.
-
-    Raises:
-        InputError: it is missing, broken, or not of that shape.
-    """
-    document = load_json(path)
-    judges = document if isinstance(document, dict) else {}
-    try:
-        return {
-            judge: {name: BenchmarkMetrics.model_validate(entry) for name, entry in benchmarks.items()}
-            for judge, benchmarks in judges.items()
-            if judge != "differences"
-        }
-    except (ValidationError, AttributeError) as error:
-        raise InputError(
-            f"{path} is not a table of judges' metrics.", "write it again with 'dvc repro report'."
-        ) from error
+    candidate: Candidate | None
 
 
 def decide(
-    challenger: JudgeMetrics,
-    champion: JudgeMetrics | None,
-    rivals: Mapping[str, JudgeMetrics],
+    challenger: Candidate,
+    standings: Sequence[Standing],
+    rivals: Mapping[str, Candidate],
     params: PromoteParams,
+    drawing: Drawing,
+    notes: Sequence[str] = (),
 ) -> Decision:
-    """Decide by the first champion's rule where ``champion`` is None, otherwise by the successor's.
+    """Decide by the first champion's rule where nobody stands against the challenger, otherwise by the successor's.
 
     The first must beat every rival on every primary measure. A successor must beat the champion on at least one primary
-    measure and stay within the margin on every main measure that both have. Both must keep to the verdict's format.
+    measure, and on every benchmark be within the margin of the champion and of the first champion. Both must keep to
+    the limits. Benchmarks that were trained on do not count.
 
     Args:
-        challenger: of the judge to promote.
-        champion: of the judge to replace.
+        challenger: the judge to promote.
+        standings: the champion, then the first champion if that is another one; empty: there is no champion.
         rivals: the base model and the trivial references, measured beside the challenger.
         params: the section ``promote``.
+        drawing: of the intervals.
+        notes: what the decision is to say besides.
 
     Raises:
-        InputError: a primary measure was not taken of the challenger.
+        InputError: a primary measure was not taken of the challenger, or judges were judged on different items.
     """
     _require_primary(challenger, params)
-    checks = list(_check_format(challenger, params.max_unparsable_rate))
-    if champion is None:
-        checks += _check_against_rivals(challenger, rivals, params)
+    counted = [name for name in challenger.formats if name not in challenger.barred]
+    checks = check_limits(challenger, counted, params, drawing)
+    if standings:
+        checks += _check_successor(challenger, standings, counted, params, drawing)
     else:
-        checks += _check_against_champion(challenger, champion, params)
-    failed = [check for check in checks if not check.passed]
-    rule: Literal["first", "successor"] = "first" if champion is None else "successor"
-    return Decision(rule=rule, promoted=not failed, summary=_summarise(failed, rule, rivals), checks=tuple(checks))
+        checks += _check_first(challenger, rivals, params, drawing)
+    rule: Literal["first", "successor"] = "successor" if standings else "first"
+    outcome = conclude(checks, rule)
+    return Decision(
+        rule=rule,
+        outcome=outcome,
+        summary=summarise(outcome, rule, checks, params.margin),
+        alpha=drawing.alpha,
+        margin=params.margin,
+        checks=tuple(checks),
+        notes=(*notes, *_note_left_out(challenger, standings)),
+    )
 
 
-def _require_primary(challenger: JudgeMetrics, params: PromoteParams) -> None:
-    for measure in params.primary:
-        if measure.rpartition("/")[2] not in _PRIMARY:
+def _require_primary(challenger: Candidate, params: PromoteParams) -> None:
+    for name in params.primary:
+        benchmark, _, measure = name.rpartition("/")
+        if measure not in _PRIMARY:
             raise InputError(
-                f"promote.primary names {measure!r}, of which more is not better.",
+                f"promote.primary names {name!r}, of which more is not better.",
                 f"take one of {', '.join(_PRIMARY)}.",
             )
-        if not _has(challenger, measure):
+        if benchmark not in challenger.formats or measure not in MEASURES[challenger.formats[benchmark]]:
             raise InputError(
-                f"promote.primary names {measure!r}, which was not measured of the judge {params.judge!r}.",
+                f"promote.primary names {name!r}, which was not measured of the judge {params.judge!r}.",
                 "name BENCHMARK/METRIC as in reports/metrics.json, or add the benchmark to evaluate.benchmarks.",
             )
-        if challenger[measure.rpartition("/")[0]].barred:
+        if benchmark in challenger.barred:
             raise InputError(
-                f"promote.primary names {measure!r}, and too many of that benchmark's items were trained on.",
+                f"promote.primary names {name!r}, and too many of that benchmark's items were trained on.",
                 "name a benchmark that the training sets leave alone (docs/contamination.md).",
             )
 
 
-def _value(judge: JudgeMetrics, measure: str) -> float | None:
-    benchmark, _, name = measure.rpartition("/")
-    return judge[benchmark].metrics[name].value
-
-
-def _has(judge: JudgeMetrics, measure: str) -> bool:
-    benchmark, _, name = measure.rpartition("/")
-    return benchmark in judge and name in judge[benchmark].metrics
-
-
-def _threshold(judge: JudgeMetrics, measure: str) -> float:
-    """Return what is to be beaten. A constant judge's correlation is undefined: it knows no more than chance."""
-    value = _value(judge, measure)
-    return CHANCE[judge[measure.rpartition("/")[0]].format] if value is None else value
-
-
-def _check_format(challenger: JudgeMetrics, limit: float) -> Iterator[Check]:
-    for benchmark, entry in challenger.items():
-        if entry.barred:
-            continue
-        name = f"{benchmark}/unparsable_rate"
-        yield Check(name=name, figure=entry.unparsable_rate, relation="at most", threshold=limit)
-
-
-def _check_against_rivals(
-    challenger: JudgeMetrics, rivals: Mapping[str, JudgeMetrics], params: PromoteParams
+def _check_successor(
+    challenger: Candidate,
+    standings: Sequence[Standing],
+    counted: Sequence[str],
+    params: PromoteParams,
+    drawing: Drawing,
 ) -> Iterator[Check]:
-    for measure in params.primary:
-        for rival, metrics in rivals.items():
-            if _has(metrics, measure):
-                yield Check(
-                    name=f"{measure} against {rival}",
-                    figure=_value(challenger, measure),
-                    relation="above",
-                    threshold=_threshold(metrics, measure),
-                )
+    main = [f"{name}/{MAIN_MEASURE[challenger.formats[name]]}" for name in counted]
+    wanted = dict.fromkeys([*params.primary, *main])
+    for number, standing in enumerate(standings):
+        against = {
+            name: contrast(challenger, standing.candidate, standing.name, name, drawing)
+            for name in wanted
+            if standing.candidate is not None and _counts(standing.candidate, name)
+        }
+        if number == 0:
+            gains: list[Contrast] = [against[name] for name in params.primary if name in against]
+            yield from check_superior(gains, params.margin, drawing.alpha)
+        yield from (check_not_inferior(each, params.margin, drawing.alpha) for each in against.values())
 
 
-def _check_against_champion(challenger: JudgeMetrics, champion: JudgeMetrics, params: PromoteParams) -> Iterator[Check]:
-    gains = [
-        value - _threshold(champion, measure)
-        for measure in params.primary
-        if _has(champion, measure) and (value := _value(challenger, measure)) is not None
-    ]
-    best = max(gains, default=None)
-    yield Check(name="best gain over the champion on a primary measure", figure=best, relation="above", threshold=0.0)
-    main = [f"{name}/{MAIN_MEASURE[entry.format]}" for name, entry in challenger.items() if not entry.barred]
-    for measure in dict.fromkeys([*params.primary, *main]):
-        if _has(champion, measure) and _has(challenger, measure):
-            yield Check(
-                name=f"{measure} against the champion",
-                figure=_value(challenger, measure),
-                relation="at least",
-                threshold=_threshold(champion, measure) - params.margin,
-            )
+def _check_first(
+    challenger: Candidate, rivals: Mapping[str, Candidate], params: PromoteParams, drawing: Drawing
+) -> Iterator[Check]:
+    for name in params.primary:
+        met = [(rival, each) for rival, each in rivals.items() if _counts(each, name)]
+        opponents: list[tuple[str, Candidate | None]] = [*met] or [(CHANCE_ALONE, None)]
+        for rival, candidate in opponents:
+            yield check_rival(contrast(challenger, candidate, rival, name, drawing), params.margin, drawing.alpha)
 
 
-def _summarise(failed: list[Check], rule: str, rivals: Mapping[str, JudgeMetrics]) -> str:
-    if failed:
-        return f"Not promoted: {'; '.join(check.explain() for check in failed)}."
-    if rule == "first":
-        beaten = f"better than {', '.join(rivals)} on every primary measure" if rivals else "no rival was measured"
-        return f"Promoted as the first champion: {beaten}."
-    return "Promoted: better than the champion on a primary measure and within the margin on every other."
+def _counts(other: Candidate, name: str) -> bool:
+    benchmark = name.rpartition("/")[0]
+    return benchmark in other.formats and benchmark not in other.barred
+
+
+def _note_left_out(challenger: Candidate, standings: Sequence[Standing]) -> Iterator[str]:
+    for name in sorted(challenger.barred):
+        yield f"{name} does not count: too many of its items were in the challenger's training sets."
+    for standing in standings:
+        candidate = standing.candidate
+        if candidate is None:
+            continue
+        for name in sorted((candidate.barred & challenger.formats.keys()) - challenger.barred):
+            yield f"{name} does not count against {standing.name}, which was trained on too many of its items."
+        for name in sorted(candidate.formats.keys() - challenger.formats.keys()):
+            yield f"{name} does not count: {standing.name} was measured on it, the challenger was not."

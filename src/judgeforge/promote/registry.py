@@ -12,16 +12,20 @@ from judgeforge.errors import InputError
 from judgeforge.files import read_text, write_folder_atomically, write_json
 from judgeforge.lineage import describe_lineage
 from judgeforge.params import EvaluateParams, PromoteParams
+from judgeforge.promote.decision import Record
 from judgeforge.promote.evidence import Evidence, compute_digest
-from judgeforge.promote.gate import JudgeMetrics, load_metrics
 from judgeforge.promote.packaging import log_model, without_chatter
 from judgeforge.tracking import open_client, stage_run, tracking_address, using_store
 
 CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
 
+FIRST_TAG = "first_champion"
+"""On the version that was promoted when there was no champion."""
+
 _WEIGHTS_TAG, _EVIDENCE_TAG, _JUDGE_TAG = "weights_digest", "evidence_digest", "judge"
 _EVIDENCE_FOLDER = "evidence"
 _METRICS_FILE, _PAGE_FILE = f"{_EVIDENCE_FOLDER}/metrics.json", f"{_EVIDENCE_FOLDER}/report.html"
+_VERDICTS_FOLDER = f"{_EVIDENCE_FOLDER}/verdicts"
 _CACHE = Path(".judgeforge/judges")
 
 
@@ -101,28 +105,33 @@ class Registry:
             with using_store():
                 raise
 
-    def load_metrics(self, version: JudgeVersion) -> JudgeMetrics:
-        """Read a version's metrics from its evidence.
+    def find_first_champion(self) -> JudgeVersion | None:
+        """Return the version whose promotion had no predecessor, the last of them if there are several; or None."""
+        with using_store():
+            versions = self.client.search_model_versions(f"name = '{self.name}'")
+        found = [each for each in versions if each.tags.get(FIRST_TAG) == "true"]
+        return max((_as_version(each) for each in found), key=lambda each: int(each.number), default=None)
+
+    def download_verdicts(self, version: JudgeVersion, folder: Path) -> Path:
+        """Fetch a version's evaluation from its evidence into ``folder``.
 
         Raises:
-            InputError: the evidence has none of that judge.
+            InputError: the evidence has none.
         """
-        with using_store(), tempfile.TemporaryDirectory() as folder:
-            path = self.client.download_artifacts(version.run_id, _METRICS_FILE, folder)
-            metrics = load_metrics(Path(path))
-        if version.judge not in metrics:
-            raise InputError(
-                f"The evidence of version {version.number} has no metrics of {version.judge!r}.",
-                "promote the challenger with --force and --why.",
-            )
-        return metrics[version.judge]
+        with using_store():
+            kept = self.client.list_artifacts(version.run_id, _VERDICTS_FOLDER) if version.run_id else []
+            if not kept:
+                raise InputError(
+                    f"The evidence of version {version.number} has no verdicts.", "evaluate and register it again."
+                )
+            return Path(self.client.download_artifacts(version.run_id, _VERDICTS_FOLDER, str(folder)))
 
-    def record_decision(self, version: JudgeVersion, decision: dict[str, Any]) -> None:
+    def record_decision(self, version: JudgeVersion, decision: Record) -> None:
         """Keep a decision with the version that it is about; earlier ones stay."""
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
         with using_store(), tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{stamp}.json"
-            write_json(path, decision)
+            write_json(path, decision.model_dump(mode="json"))
             self.client.log_artifact(version.run_id, str(path), "decisions")
 
     def crown(self, version: JudgeVersion, champion: JudgeVersion | None, tags: dict[str, str]) -> None:
@@ -147,7 +156,7 @@ class Registry:
     def _log_evidence(self, run_id: str, evidence: Evidence) -> None:
         self.client.log_text(run_id, read_text(evidence.metrics), _METRICS_FILE)
         self.client.log_text(run_id, read_text(evidence.page), _PAGE_FILE)
-        self.client.log_artifacts(run_id, str(evidence.verdicts), f"{_EVIDENCE_FOLDER}/verdicts")
+        self.client.log_artifacts(run_id, str(evidence.verdicts), _VERDICTS_FOLDER)
 
     def _create(self, evidence: Evidence, params: PromoteParams, engine: EvaluateParams, tags: dict[str, str]) -> Any:
         import mlflow  # noqa: PLC0415
@@ -173,12 +182,22 @@ def fetch_judge(model_name: str, alias: str) -> Path:
         raise InputError(
             f"No version of {model_name!r} is {alias} yet.", "run 'judgeforge retrain', or name a judge's folder."
         )
-    source = f"models:/{model_name}/{found.number}"
-    target = _CACHE / f"{model_name}-{found.number}-{found.run_id[:8]}"
+    return fetch_version(found)[0]
+
+
+def fetch_version(found: JudgeVersion) -> tuple[Path, Path | None]:
+    """Return the folder of a version's judge, and that of the base if it is an adapter, fetched from the store once.
+
+    Raises:
+        EnvironmentFault: the store is not there.
+    """
+    source = f"models:/{found.name}/{found.number}"
+    target = _CACHE / f"{found.name}-{found.number}-{found.run_id[:8]}"
     if not target.is_dir():
         import mlflow  # noqa: PLC0415
 
         with using_store(), write_folder_atomically(target) as folder:
             mlflow.artifacts.download_artifacts(source, dst_path=str(folder), tracking_uri=tracking_address())
     flavors = yaml.safe_load((target / "MLmodel").read_text("utf-8"))["flavors"]
-    return target / str(flavors["python_function"]["artifacts"]["judge"]["path"])
+    places = {name: target / str(each["path"]) for name, each in flavors["python_function"]["artifacts"].items()}
+    return places["judge"], places.get("base")

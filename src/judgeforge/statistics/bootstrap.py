@@ -69,22 +69,35 @@ def bootstrap_difference(
     if not clusters.size:
         return Interval(None, None, None)
     sums, frame = accumulate(measure, sides, clusters)
-    count = sums[0].shape[0]
-    value = float(_subtract([measure.finish(total(each), frame) for each in sums])[0])
-    if np.isnan(value) or count < 2:
+    value = float(subtract([measure.finish(total(each), frame) for each in sums])[0])
+    if np.isnan(value) or sums[0].shape[0] < 2:
         return Interval(None if np.isnan(value) else value, None, None)
-    found = np.concatenate(
-        [
-            _subtract([measure.finish(each_weights, frame) for each_weights in weighted])
-            for weighted in _resample(sums, resamples, seed)
-        ]
-    )
-    defined = found[~np.isnan(found)]
-    undefined = found.size - defined.size
-    if undefined > round((1 - confidence) * found.size, _DIGITS):
+    defined, undefined = draw(measure, sums, frame, resamples=resamples, seed=seed)
+    if is_too_often_undefined(undefined, resamples, confidence):
         return Interval(value, None, None, undefined)
     low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Interval(value, float(low), float(high), undefined)
+
+
+def draw(measure: Measure, sums: Sequence[Sums], frame: Any, *, resamples: int, seed: int) -> tuple[Array, int]:
+    """Draw clusters again and again; return the values where they are defined, and how many are not.
+
+    Args:
+        measure: what is computed of each resample.
+        sums: of one side, or of two whose difference is taken.
+        frame: of ``accumulate``.
+        resamples: how many.
+        seed: of the draws.
+    """
+    parts = _resample(sums, resamples, seed)
+    found = np.concatenate([subtract([measure.finish(each, frame) for each in weighted]) for weighted in parts])
+    defined = found[~np.isnan(found)]
+    return defined, found.size - defined.size
+
+
+def is_too_often_undefined(undefined: int, resamples: int, confidence: float) -> bool:
+    """Tell whether more resamples have no value than may lie outside the interval."""
+    return undefined > round((1 - confidence) * resamples, _DIGITS)
 
 
 def accumulate(measure: Measure, sides: Sequence[Columns], clusters: NDArray[Any]) -> tuple[list[Sums], Any]:
@@ -116,5 +129,6 @@ def _resample(sums: Sequence[Sums], resamples: int, seed: int) -> Iterator[list[
         yield [weights @ each for each in sums]
 
 
-def _subtract(values: Sequence[Array]) -> Array:
+def subtract(values: Sequence[Array]) -> Array:
+    """Take the first side's values, less the second's if there is one."""
     return values[0] if len(values) == 1 else values[0] - values[1]
