@@ -1,8 +1,8 @@
 """Does the gate let through what it must not? A simulation over judges whose truth is known, 1,000 repetitions a cell.
 
-Champion and challengers are drawn as verdict tables (``synthetic.py``) and go through the gate's own checks. The limits
-are not simulated. ``false_pass_rate`` is the share of judges worse by exactly the margin that are found not inferior, in
-the cell where it is largest; the whole gate asks for a gain besides, so that it lets through no more.
+Champion and challengers are drawn as verdict tables (``synthetic.py``) and go through the gate's own checks, but for
+the limits. ``false_pass_rate`` is the share of judges worse by exactly the margin that are found not inferior, in the
+cell where it is largest; the whole gate asks for a gain besides, so that it lets through no more.
 """
 
 import json
@@ -152,7 +152,7 @@ def print_tables(record: dict[str, Any]) -> None:
     """Print the shares."""
     console = Console()
     heads = ("format", "prompts", "items", "judge", "not inferior", "undecided", "superior")
-    rows = (
+    cells = [
         (
             *(each[key] for key in heads[:4]),
             write_share(each["not_inferior"]),
@@ -160,16 +160,16 @@ def print_tables(record: dict[str, Any]) -> None:
             write_share(each["superior"]),
         )
         for each in record["cells"]
-    )
-    console.print(build_table("each check alone", heads, rows))
-    heads = ("judge", "prompts", "promoted", "undecided", "refused")
-    rows = (
-        (each["judge"], each["prompts"], *(write_share(each[name]) for name in heads[2:]))
+    ]
+    console.print(build_table("each check alone", heads, cells))
+    outcomes = ("promoted", "undecided", "refused")
+    whole = [
+        (each["judge"], each["prompts"], *(write_share(each[name]) for name in outcomes))
         for each in record["whole_gate"]
-    )
-    console.print(build_table("the whole gate", heads, rows))
-    rows = ((each["format"], each["margin"], each["items"]) for each in record["items_needed"])
-    console.print(build_table("items needed", ("format", "margin", "items"), rows))
+    ]
+    console.print(build_table("the whole gate", ("judge", "prompts", *outcomes), whole))
+    needed = [(each["format"], each["margin"], each["items"]) for each in record["items_needed"]]
+    console.print(build_table("items needed", ("format", "margin", "items"), needed))
 
 
 def build_table(title: str, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:

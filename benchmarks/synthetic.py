@@ -74,7 +74,7 @@ def draw_judges(
 
     def draw() -> Array:
         by_prompt, by_item = generator.normal(size=clusters), generator.normal(size=cluster_of.size)
-        return np.sqrt(PROMPT_SHARE) * by_prompt[cluster_of] + np.sqrt(1 - PROMPT_SHARE) * by_item
+        return np.asarray(np.sqrt(PROMPT_SHARE) * by_prompt[cluster_of] + np.sqrt(1 - PROMPT_SHARE) * by_item)
 
     items = pl.DataFrame(
         {

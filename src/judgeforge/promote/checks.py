@@ -109,7 +109,8 @@ def check_rival(each: Contrast, margin: float, alpha: float) -> Check:
     It failed where it is worse beyond chance, or where a judge better by the margin would have passed on these items.
     """
     verdict = _judge(each, 0.0, margin)
-    needed = count_needed(each, margin, alpha) if verdict == "undecided" else None
+    seen = max(margin, each.found.interval.value or 0.0)
+    needed = count_needed(each, seen, alpha) if verdict == "undecided" else None
     return each.build_check(kind="rival", threshold=0.0, verdict=verdict, needed=needed)
 
 
@@ -125,16 +126,16 @@ def check_superior(contrasts: Sequence[Contrast], margin: float, alpha: float) -
     return checks
 
 
-def count_needed(each: Contrast, margin: float, alpha: float) -> int | None:
-    """Say about how many items would tell a difference of ``margin``, with a probability of 80%.
+def count_needed(each: Contrast, difference: float, alpha: float) -> int | None:
+    """Say about how many items would tell a true difference, with a probability of 80%.
 
     By the interval at hand, whose width shrinks with the root of the prompts; None where there is no interval, or no
-    margin.
+    difference to tell.
     """
-    if each.ends is None or margin == 0:
+    if each.ends is None or difference == 0:
         return None
-    table = compute_power_table(each.found.interval, each.found.clusters, [margin], confidence=1 - 2 * alpha)
-    return None if table is None else ceil(table[margin] * each.found.items / each.found.clusters)
+    table = compute_power_table(each.found.interval, each.found.clusters, [difference], confidence=1 - 2 * alpha)
+    return None if table is None else ceil(table[difference] * each.found.items / each.found.clusters)
 
 
 def _judge(each: Contrast, threshold: float, hoped: float = 0.0, *, may_pass: bool = True) -> Verdict:

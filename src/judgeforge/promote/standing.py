@@ -51,11 +51,16 @@ def load_standing(
     if stored is not None and not faults:
         return stored, f"The verdicts of {title} are those of its stored evidence."
     why = "; ".join(faults)
-    say(f"{title} is evaluated again, since its stored verdicts do not compare: {why}.")
+    say(f"{_begin(title)} is evaluated again, since its stored verdicts do not compare: {why}.")
     fresh = _evaluate_again(version, title, wanted, options)
     if stored is not None:
         fresh = carry_contamination(fresh, stored)
-    return fresh, f"{title} was evaluated again, since its stored verdicts do not compare: {why}."
+    return fresh, f"{_begin(title)} was evaluated again, since its stored verdicts do not compare: {why}."
+
+
+def _begin(title: str) -> str:
+    """Let a sentence begin with it."""
+    return title[0].upper() + title[1:]
 
 
 def _evaluate_again(version: JudgeVersion, title: str, wanted: Conditions, options: Sequence[str]) -> Candidate:
@@ -91,7 +96,7 @@ def _run(command: Sequence[str], title: str) -> None:
     code = subprocess.run(command, check=False, stdout=sys.stderr).returncode
     if code == 0:
         return
-    problem = f"{title} could not be evaluated again: exit status {code}."
+    problem = f"{_begin(title)} could not be evaluated again: exit status {code}."
     if code == InputError.exit_code:
-        raise InputError(problem, "see the line above.")
+        raise InputError(problem, "do what the line above says.")
     raise EnvironmentFault(problem, "see above, and run again: judging goes on where it stopped.")

@@ -49,8 +49,8 @@ def explain(check: Check) -> str:
     shown = f"{whom} is {check.figure:+.3f} ({_write_ends(check)}, {check.items} items)"
     if check.verdict == "failed":
         return f"{shown} where {asked} is asked"
-    needed = "" if check.needed is None else f", of which about {check.needed:,} are needed"
-    return f"{shown}: too few items{needed} to tell whether it is {asked}"
+    needed = "" if check.needed is None else f" (about {check.needed:,} are needed)"
+    return f"{shown}: too few items to tell whether it is {asked}{needed}"
 
 
 def _explain_gains(gains: Sequence[Check], wanted: str) -> list[str]:

@@ -4,44 +4,42 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from judgeforge.errors import InputError
 from judgeforge.files import load_json, write_json
 from judgeforge.grading.templates import load_template, write_template
-from judgeforge.params import Params
+from judgeforge.params import EvaluateParams, Params
+from judgeforge.promote.candidate import load_candidate
+from judgeforge.promote.decision import Record
 from judgeforge.promote.evidence import Evidence
 from judgeforge.promote.registry import fetch_judge
 from judgeforge.promote.run import GateRefusedError, promote
+from tests.evaluations import build_rows, write_rows
 
 NAME = "test-judge"
+FEW, MORE, MANY, HALF = (range(0, 120, step) for step in (12, 6, 3, 2))
 ITEM: dict[str, Any] = {"instruction": "Add 1 and 1.", "criteria": "Is it right?"}
 ITEM |= {f"level_{score}": f"level {score}" for score in range(1, 6)}
 
 
-def measure(pearson: float, accuracy: float) -> dict[str, Any]:
-    return {
-        "d": {"format": "direct", "unparsable_rate": 0.0, "metrics": {"pearson": {"value": pearson}}},
-        "p": {"format": "pairwise", "unparsable_rate": 0.0, "metrics": {"accuracy": {"value": accuracy}}},
-    }
-
-
 @pytest.fixture
-def make_evidence(tmp_path: Path, template: Any) -> Callable[..., Evidence]:
-    """Build a judge of its own weights for each seed, with the figures given."""
+def make_evidence(tmp_path: Path, template: Any, engine: EvaluateParams) -> Callable[..., Evidence]:
+    """Build a judge of its own weights for each seed, with the mistakes given (see ``tests.evaluations``)."""
     from judgeforge.base.miniature import build_miniature
 
-    def make(seed: int, pearson: float, accuracy: float) -> Evidence:
+    def make(seed: int, *wrong: Any, **facts: Any) -> Evidence:
         root = tmp_path / "work" / str(seed)
-        model, verdicts = root / "merged", root / "verdicts"
+        model = root / "merged"
         if not model.is_dir():
             model.mkdir(parents=True)
-            verdicts.mkdir()
             build_miniature(model, "float32", seed)
             write_template(template, model)
-        write_json(verdicts / "metrics.json", {"of": "this judge alone"})
-        metrics = {"merged": measure(pearson, accuracy), "base": measure(0.0, 0.4), "differences": {}}
-        write_json(root / "metrics.json", metrics)
+        write_rows(root / "evaluation/merged", build_rows("merged", *wrong), engine, **facts)
+        write_rows(root / "evaluation/base", build_rows("base", range(120), HALF), engine)
+        entry = {"d": {"format": "direct", "unparsable_rate": 0.0, "metrics": {"pearson": {"value": seed / 10}}}}
+        write_json(root / "metrics.json", {"merged": entry, "base": entry, "differences": {}})
         (root / "report.html").write_text("<html>")
         return Evidence(
             judge="merged",
@@ -49,22 +47,35 @@ def make_evidence(tmp_path: Path, template: Any) -> Callable[..., Evidence]:
             base=None,
             metrics=root / "metrics.json",
             page=root / "report.html",
-            verdicts=verdicts,
+            verdicts=root / "evaluation/merged",
+            rivals={"base": root / "evaluation/base"},
         )
 
     return make
 
 
 @pytest.fixture
-def run_promotion(params: Params, tmp_path: Path) -> Callable[..., Any]:
+def engine(params: Params) -> EvaluateParams:
+    options = {"max_new_tokens": 8, "dtype": "float32", "cpu_threads": 1, "bootstrap_resamples": 300}
+    return params.evaluate.model_copy(update=options)
+
+
+@pytest.fixture
+def run_promotion(params: Params, engine: EvaluateParams, tmp_path: Path) -> Callable[..., Any]:
     section = params.promote.model_copy(update={"model_name": NAME, "primary": ("d/pearson", "p/accuracy")})
-    engine = params.evaluate.model_copy(update={"max_new_tokens": 8, "dtype": "float32", "cpu_threads": 1})
 
     def run(evidence: Evidence, to: str = "champion", why: str = "", force: bool = False) -> Any:
         decision = tmp_path / "decision.json"
         return promote(evidence, section, engine, to=to, why=why, force=force, decision_file=decision)  # type: ignore[arg-type]
 
     return run
+
+
+def load_decision(tmp_path: Path) -> dict[str, Any]:
+    document = load_json(tmp_path / "decision.json")
+    assert Record.model_validate(document).model_dump(mode="json") == document
+    assert document["decision"]["summary"] in (tmp_path / "decision.md").read_text()
+    return document
 
 
 def find_aliases(store: Any) -> dict[str, str]:
@@ -84,7 +95,7 @@ def grade(rows: list[dict[str, Any]], alias: str) -> Any:
 def test_a_registered_judge_of_every_scale_takes_frames_of_every_scale(
     store: Any, make_evidence: Any, run_promotion: Any
 ) -> None:
-    evidence = make_evidence(1, 0.5, 0.7)
+    evidence = make_evidence(1, FEW)
     write_template(load_template("judgeforge-2"), evidence.model)
     run_promotion(evidence, to="challenger")
     row = {"instruction": "Add.", "criteria": "Right?", "response": "2", "level_1": "no", "level_2": "yes"}
@@ -96,7 +107,7 @@ def test_a_registered_judge_of_every_scale_takes_frames_of_every_scale(
 
 
 def test_a_registered_judge_grades_a_data_frame(store: Any, make_evidence: Any, run_promotion: Any) -> None:
-    version = run_promotion(make_evidence(1, 0.5, 0.7), to="challenger")
+    version = run_promotion(make_evidence(1, FEW), to="challenger")
     assert find_aliases(store) == {"challenger": version.number}
     rows = [ITEM | {"response": "2", "reference": "It is 2."}, ITEM | {"response_a": "2", "response_b": "3"}]
     graded = grade(rows, "challenger")
@@ -111,7 +122,7 @@ def test_a_version_holds_weights_without_pickle_evidence_and_lineage(
     store: Any, make_evidence: Any, run_promotion: Any, tmp_path: Path
 ) -> None:
     (tmp_path / "dvc.lock").write_text("stages: {prepare: {outs: [{path: data/train, md5: abc.dir}]}}\n")
-    version = run_promotion(make_evidence(1, 0.5, 0.7), to="challenger")
+    version = run_promotion(make_evidence(1, FEW), to="challenger")
     tags = store.get_model_version(NAME, version.number).tags
     assert tags["judge"] == "merged"
     assert tags["data.data/train"] == "abc.dir"
@@ -131,43 +142,84 @@ def test_a_version_holds_weights_without_pickle_evidence_and_lineage(
 def test_the_same_weights_are_the_same_version_with_the_newest_evidence(
     store: Any, make_evidence: Any, run_promotion: Any, tmp_path: Path
 ) -> None:
-    first = run_promotion(make_evidence(1, 0.5, 0.7), to="challenger")
-    again = run_promotion(make_evidence(1, 0.6, 0.7), to="challenger")
+    first = run_promotion(make_evidence(1, FEW), to="challenger")
+    again = run_promotion(make_evidence(1, MORE), to="challenger")
     assert (first.created, again.created) == (True, False)
     assert again.number == first.number
-    path = store.download_artifacts(first.run_id, "evidence/metrics.json", str(tmp_path))
-    assert load_json(Path(path))["merged"]["d"]["metrics"]["pearson"]["value"] == 0.6
-    assert run_promotion(make_evidence(2, 0.5, 0.7), to="challenger").number != first.number
+    place = store.download_artifacts(first.run_id, "evidence/verdicts", str(tmp_path))
+    assert load_candidate(Path(place)).judged.filter(pl.col("score") != pl.col("gold_score")).height > len(FEW)
+    assert run_promotion(make_evidence(2, FEW), to="challenger").number != first.number
 
 
 def test_the_gate_crowns_refuses_and_can_be_overruled_with_a_reason(
     store: Any, make_evidence: Any, run_promotion: Any, tmp_path: Path
 ) -> None:
-    with pytest.raises(GateRefusedError, match=r"p/accuracy against base is 0\.300"):
-        run_promotion(make_evidence(1, 0.5, 0.3))
+    with pytest.raises(GateRefusedError, match="p/accuracy against base is") as refused:
+        run_promotion(make_evidence(1, MORE, HALF))
+    assert refused.value.exit_code == 3
     assert find_aliases(store) == {"challenger": "1"}
-    assert load_json(tmp_path / "decision.json")["decision"]["promoted"] is False
+    assert load_decision(tmp_path)["decision"]["outcome"] == "refused"
 
-    assert run_promotion(make_evidence(2, 0.5, 0.7), why="weekly").number == "2"
+    assert run_promotion(make_evidence(2, MORE), why="weekly").number == "2"
     assert find_aliases(store) == {"challenger": "2", "champion": "2"}
     tags = store.get_model_version(NAME, "2").tags
-    assert tags["promoted_why"] == "weekly"
+    assert (tags["promoted_why"], tags["first_champion"]) == ("weekly", "true")
     assert {"promoted_who", "promoted_when"} <= set(tags)
 
-    with pytest.raises(GateRefusedError, match="against the champion"):
-        run_promotion(make_evidence(3, 0.6, 0.6))
+    with pytest.raises(GateRefusedError, match="p/accuracy against the champion"):
+        run_promotion(make_evidence(3, FEW, MORE))
     with pytest.raises(InputError, match="needs a reason"):
-        run_promotion(make_evidence(3, 0.6, 0.6), force=True)
-    run_promotion(make_evidence(3, 0.6, 0.6), force=True, why="pearson matters more")
+        run_promotion(make_evidence(3, FEW, MORE), force=True)
+    run_promotion(make_evidence(3, FEW, MORE), force=True, why="pearson matters more")
     assert find_aliases(store) == {"challenger": "3", "champion": "3", "previous": "2"}
-    assert load_json(tmp_path / "decision.json")["forced"] is True
+    assert "first_champion" not in store.get_model_version(NAME, "3").tags
+    assert load_decision(tmp_path)["forced"] is True
     decisions = store.list_artifacts(store.get_model_version(NAME, "3").run_id, "decisions")
     assert len(decisions) == 2, "the refusal stays on record beside the overruling"
 
 
+def test_a_successor_stands_against_the_champions_and_the_first_champions_stored_verdicts(
+    store: Any, make_evidence: Any, run_promotion: Any, tmp_path: Path
+) -> None:
+    run_promotion(make_evidence(1, MANY))
+    run_promotion(make_evidence(2, MORE))
+    run_promotion(make_evidence(3, FEW))
+    record = load_decision(tmp_path)
+    assert (record["champion"], record["first_champion"]) == ("2", "1")
+    assert record["decision"]["notes"] == [
+        "The verdicts of the champion (version 2) are those of its stored evidence.",
+        "The verdicts of the first champion (version 1) are those of its stored evidence.",
+    ]
+    against = {check["against"] for check in record["decision"]["checks"] if check["kind"] == "non_inferiority"}
+    assert against == {"the champion", "the first champion"}
+    assert find_aliases(store) == {"challenger": "3", "champion": "3", "previous": "2"}
+
+
+def test_what_cannot_be_decided_promotes_nothing(
+    store: Any, make_evidence: Any, run_promotion: Any, tmp_path: Path
+) -> None:
+    run_promotion(make_evidence(1, MANY, range(0, 120, 5)))
+    with pytest.raises(GateRefusedError, match="Cannot decide: p/accuracy against the champion") as undecided:
+        run_promotion(make_evidence(2, MORE, range(2, 120, 5)))
+    assert undecided.value.exit_code == 3
+    assert "more items" in undecided.value.remedy
+    assert find_aliases(store) == {"challenger": "2", "champion": "1"}
+    assert load_decision(tmp_path)["decision"]["outcome"] == "undecided"
+
+
+def test_a_champion_promoted_before_there_was_a_tag_is_the_only_one_to_stand_against(
+    store: Any, make_evidence: Any, run_promotion: Any, tmp_path: Path
+) -> None:
+    run_promotion(make_evidence(1, MANY))
+    store.delete_model_version_tag(NAME, "1", "first_champion")
+    run_promotion(make_evidence(2, FEW))
+    notes = load_decision(tmp_path)["decision"]["notes"]
+    assert "No version is known to be the first champion" in notes[0]
+
+
 def test_a_champion_is_not_asked_to_beat_itself(store: Any, make_evidence: Any, run_promotion: Any) -> None:
-    run_promotion(make_evidence(1, 0.5, 0.7))
-    assert run_promotion(make_evidence(1, 0.5, 0.7)).number == "1"
+    run_promotion(make_evidence(1, FEW))
+    assert run_promotion(make_evidence(1, FEW)).number == "1"
     assert find_aliases(store) == {"challenger": "1", "champion": "1"}
 
 
@@ -179,28 +231,29 @@ def test_an_alias_that_nobody_carries_is_named(store: Any) -> None:
 def test_the_program_says_no_in_one_line_and_with_its_own_exit_code(
     store: Any, make_evidence: Any, params: Params, tmp_path: Path
 ) -> None:
-    evidence = make_evidence(1, 0.5, 0.3)
+    evidence = make_evidence(1, FEW, HALF)
     section = params.model_dump(mode="json")
     section["promote"] |= {"model_name": NAME, "primary": ["d/pearson", "p/accuracy"]}
     write_json(tmp_path / "params.yaml", section)  # JSON is YAML
-    (tmp_path / "work/1/verdicts").rename(tmp_path / "merged")
-    options = ["--model", evidence.model, "--metrics", evidence.metrics, "--page", evidence.page, "--evaluation", "."]
+    options = ["--model", evidence.model, "--metrics", evidence.metrics, "--page", evidence.page]
+    options += ["--evaluation", evidence.verdicts.parent]
     done = subprocess.run(
         [sys.executable, "-m", "judgeforge.promote", *map(str, options)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 3, done.stderr
     lines = done.stderr.strip().splitlines()
-    assert lines[-1].startswith("error: Not promoted: p/accuracy against base is 0.300")
+    assert lines[-1].startswith("error: Not promoted: p/accuracy against base is +0.000")
     assert len(lines) == 2, "one line for the registration, one for the decision, none of MLflow's"
-    assert load_json(tmp_path / "reports/decision.json")["decision"]["promoted"] is False
+    assert load_json(tmp_path / "reports/decision.json")["decision"]["outcome"] == "refused"
+    assert (tmp_path / "reports/decision.md").read_text().startswith(f"# {NAME}, version 1: refused")
 
 
 def test_promotion_works_over_a_real_server(
     server: Any, make_evidence: Any, run_promotion: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    run_promotion(make_evidence(1, 0.5, 0.7))
-    second = run_promotion(make_evidence(2, 0.6, 0.7))
+    run_promotion(make_evidence(1, MANY))
+    second = run_promotion(make_evidence(2, FEW))
     from mlflow import MlflowClient
 
     assert find_aliases(MlflowClient(server.address)) == {"challenger": "2", "champion": "2", "previous": "1"}

@@ -16,7 +16,8 @@ LOCK: dict[str, Any] = {
         "train@direct": {"cmd": "t", "outs": [{"path": "curves/direct.jsonl"}, {"path": "models/direct"}]},
         "merge": {"cmd": "m", "outs": [{"path": "models/merged"}]},
         "evaluate@merged": {
-            "cmd": "e",
+            "cmd": "python -m judgeforge.evaluate --judge merged --model models/merged --template data/t.json "
+            "--benchmarks data/b --audit data/a.json --out evaluation/merged --journal j",
             "deps": [{"path": "data/x.json"}, {"path": "models/base"}, {"path": "models/merged"}],
             "outs": [{"path": "evaluation/merged"}],
         },
@@ -25,6 +26,8 @@ LOCK: dict[str, Any] = {
             "deps": [{"path": "models/base"}, {"path": "models/direct"}],
             "outs": [{"path": "evaluation/direct"}],
         },
+        "reference@random": {"cmd": "e", "outs": [{"path": "evaluation/random"}]},
+        "reference@longer": {"cmd": "e", "outs": [{"path": "evaluation/longer"}]},
         "report": {"cmd": "r", "outs": [{"path": "reports/report.html"}, {"path": "reports/metrics.json"}]},
     },
 }
@@ -40,6 +43,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "models/merged",
         "evaluation/merged",
         "evaluation/direct",
+        "evaluation/random",
         "reports",
     ):
         Path(folder).mkdir(parents=True)
@@ -55,6 +59,8 @@ def test_what_is_not_named_is_where_the_stages_put_it(project: Path) -> None:
     assert evidence.metrics == Path("reports/metrics.json")
     assert evidence.page == Path("reports/report.html")
     assert evidence.verdicts == Path("evaluation/merged")
+    assert evidence.rivals == {"random": Path("evaluation/random")}, "longer was evaluated once, and is not there"
+    assert evidence.options == ("--template", "data/t.json", "--benchmarks", "data/b", "--audit", "data/a.json")
 
 
 def test_an_adapter_brings_its_base_and_is_told_from_its_curve(project: Path) -> None:
@@ -66,9 +72,11 @@ def test_an_adapter_brings_its_base_and_is_told_from_its_curve(project: Path) ->
 
 def test_named_places_win(project: Path) -> None:
     Path("elsewhere/merged").mkdir(parents=True)
+    Path("elsewhere/base").mkdir()
     evidence = collect_evidence("merged", model=Path("models/direct"), evaluation=Path("elsewhere"))
     assert evidence.model == Path("models/direct")
     assert evidence.verdicts == Path("elsewhere/merged")
+    assert evidence.rivals == {"base": Path("elsewhere/base")}
 
 
 @pytest.mark.parametrize(

@@ -1,162 +1,206 @@
+"""Whole decisions on verdict tables: 120 scores and 120 pairs of 40 prompts."""
+
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from judgeforge.errors import InputError
-from judgeforge.files import write_json
-from judgeforge.params import PromoteParams
-from judgeforge.promote.gate import BenchmarkMetrics, decide, load_metrics
+from judgeforge.params import Params, PromoteParams, load_params
+from judgeforge.promote.candidate import Candidate
+from judgeforge.promote.decision import Decision
+from judgeforge.promote.gate import Standing, decide
+from judgeforge.promote.limits import Drawing
+from tests.evaluations import build_candidate
 
+ROOT = Path(__file__).resolve().parents[3]
 PARAMS = PromoteParams(
     model_name="judge",
     judge="merged",
     primary=("d/pearson", "p/accuracy"),
-    margin=0.02,
+    margin=0.05,
+    alpha=0.05,
     max_unparsable_rate=0.05,
+    max_swap_inconsistency=0.5,
+    max_position_bias=0.2,
+    max_length_bias=0.2,
 )
+DRAWING = Drawing(alpha=0.05, resamples=300, seed=1)
+SOME, MORE, MANY = range(0, 120, 12), range(0, 120, 6), range(0, 120, 3)
 
 
-def build(pearson: float | None, accuracy: float | None, unparsable: float | None = 0.0) -> dict[str, BenchmarkMetrics]:
-    entries: dict[str, Any] = {"d": ("direct", "pearson", pearson), "p": ("pairwise", "accuracy", accuracy)}
+@pytest.fixture(scope="module")
+def params() -> Params:
+    return load_params(ROOT / "params.yaml")
+
+
+@pytest.fixture
+def judge(tmp_path: Path, params: Params) -> Any:
+    made = iter(range(100))
+    return lambda *wrong, **options: build_candidate(tmp_path / str(next(made)), params.evaluate, *wrong, **options)
+
+
+def ask(
+    challenger: Candidate, *others: Candidate | None, rivals: Any = None, params: PromoteParams = PARAMS
+) -> Decision:
+    names = ("the champion", "the first champion")
+    standings = [Standing(name, other) for name, other in zip(names, others, strict=False)]
+    return decide(challenger, standings, rivals or {}, params, DRAWING)
+
+
+def list_verdicts(decision: Decision, *kinds: str) -> dict[str, str]:
     return {
-        name: BenchmarkMetrics.model_validate(
-            {"format": format, "unparsable_rate": unparsable, "metrics": {measure: {"value": value}}}
-        )
-        for name, (format, measure, value) in entries.items()
+        f"{check.name}{f' against {check.against}' if check.against else ''}": check.verdict
+        for check in decision.checks
+        if check.kind in kinds
     }
 
 
-RIVALS = {"base": build(0.1, 0.4), "majority": build(None, 0.5)}
+def test_a_first_champion_beats_every_rival_on_every_primary_measure(judge: Any) -> None:
+    rivals = {"base": judge(mute=range(120)), "random": judge(MANY, MANY)}
+    decision = ask(judge(), rivals=rivals)
+    assert (decision.rule, decision.outcome) == ("first", "promoted")
+    assert decision.summary == "Promoted as the first champion: better than base and random on every primary measure."
+    assert list_verdicts(decision, "rival") == dict.fromkeys(
+        [f"{name} against {rival}" for name in PARAMS.primary for rival in ("base", "random")], "passed"
+    )
+    undefined = next(check for check in decision.checks if check.name == "d/pearson" and check.against == "base")
+    assert undefined.other == 0, "a correlation that is undefined counts as chance"
 
 
-def test_the_first_champion_must_beat_every_rival_on_every_primary_measure() -> None:
-    decision = decide(build(0.3, 0.6), None, RIVALS, PARAMS)
-    assert decision.promoted
-    assert decision.rule == "first"
-    assert decision.summary == "Promoted as the first champion: better than base, majority on every primary measure."
-    assert [check.name for check in decision.checks] == [
-        "d/unparsable_rate",
-        "p/unparsable_rate",
-        "d/pearson against base",
-        "d/pearson against majority",
-        "p/accuracy against base",
-        "p/accuracy against majority",
-    ]
+def test_a_first_champion_that_is_no_better_than_one_rival_somewhere_is_refused(judge: Any) -> None:
+    decision = ask(judge(), rivals={"base": judge(MANY, MANY), "longer": judge(MANY)})
+    assert decision.outcome == "refused"
+    assert decision.summary == (
+        "Not promoted: p/accuracy against longer is +0.000 (+0.000 to +0.000, 120 items) where better is asked."
+    )
 
 
-@pytest.mark.parametrize(
-    ("challenger", "said"),
-    [
-        (build(0.1, 0.6), "d/pearson against base is 0.100 where above 0.100 is asked"),
-        (build(0.3, 0.5), "p/accuracy against majority is 0.500 where above 0.500 is asked"),
-        (build(None, 0.6), "d/pearson against base is undefined"),
-        (build(0.3, 0.6, unparsable=0.06), "d/unparsable_rate is 0.060 where at most 0.050 is asked"),
-        (build(0.3, 0.6, unparsable=None), "d/unparsable_rate is undefined"),
-    ],
-)
-def test_the_first_champion_is_refused_with_the_figure_that_fails(challenger: Any, said: str) -> None:
-    decision = decide(challenger, None, RIVALS, PARAMS)
-    assert not decision.promoted
-    assert said in decision.summary
+def test_a_first_champion_without_rivals_is_held_against_chance(judge: Any) -> None:
+    assert ask(judge()).outcome == "promoted"
+    by_lot = judge(range(0, 120, 2), fickle=range(0, 120, 1))
+    decision = ask(by_lot, params=PARAMS.model_copy(update={"max_swap_inconsistency": 1.0, "max_position_bias": 1.0}))
+    assert decision.outcome != "promoted"
+    assert set(list_verdicts(decision, "rival")) == {"d/pearson against chance", "p/accuracy against chance"}
 
 
-def test_a_rival_whose_correlation_is_undefined_counts_as_chance() -> None:
-    assert not decide(build(-0.01, 0.6), None, {"majority": build(None, 0.5)}, PARAMS).promoted
-    assert decide(build(0.01, 0.6), None, {"majority": build(None, 0.5)}, PARAMS).promoted
+def test_a_successor_that_is_better_and_nowhere_worse_is_promoted(judge: Any) -> None:
+    decision = ask(judge(SOME), judge(MANY))
+    assert (decision.rule, decision.outcome) == ("successor", "promoted")
+    gain = next(check for check in decision.checks if check.kind == "superiority")
+    won = f"d/pearson by {gain.figure:.3f}"
+    assert decision.summary == (
+        f"Promoted: better than the champion on {won}, and on no benchmark worse by 0.05 or more."
+    )
+    assert list_verdicts(decision, "superiority")["d/pearson against the champion"] == "passed"
 
 
-def test_a_rival_that_was_not_measured_on_a_benchmark_does_not_stand_in_the_way_there() -> None:
-    rivals = {"longer": {"p": build(0, 0.7)["p"]}}
-    assert decide(build(0.3, 0.8), None, rivals, PARAMS).promoted
-    assert not decide(build(0.3, 0.6), None, rivals, PARAMS).promoted
+def test_an_equal_judge_is_not_promoted(judge: Any) -> None:
+    decision = ask(judge(SOME, SOME), judge(SOME, SOME))
+    assert decision.outcome == "refused"
+    assert set(list_verdicts(decision, "non_inferiority").values()) == {"passed"}
+    assert "no gain over the champion is shown on a primary measure: d/pearson +0.000" in decision.summary
 
 
-@pytest.mark.parametrize(
-    ("pearson", "accuracy", "promoted"),
-    [
-        (0.41, 0.70, True),  # better on one, equal on the other
-        (0.41, 0.69, True),  # the other within the margin of 0.02
-        (0.41, 0.67, False),  # the other beyond the margin
-        (0.40, 0.70, False),  # equal on both
-        (0.39, 0.71, True),
-        (None, 0.90, False),
-    ],
-)
-def test_a_successor_must_gain_somewhere_and_keep_within_the_margin(
-    pearson: float | None, accuracy: float, promoted: bool
-) -> None:
-    decision = decide(build(pearson, accuracy), build(0.40, 0.70), RIVALS, PARAMS)
-    assert decision.rule == "successor"
-    assert decision.promoted is promoted
+def test_a_gain_here_does_not_pay_for_a_loss_there(judge: Any) -> None:
+    decision = ask(judge((), MANY), judge(MANY, ()))
+    assert decision.outcome == "refused"
+    assert "p/accuracy against the champion is -0.333" in decision.summary
+    assert list_verdicts(decision, "superiority")["d/pearson against the champion"] == "passed"
 
 
-def test_a_main_measure_that_is_not_primary_may_not_fall_beyond_the_margin_either() -> None:
-    params = PARAMS.model_copy(update={"primary": ("d/pearson",)})
-    assert decide(build(0.5, 0.69), build(0.4, 0.70), {}, params).promoted
-    assert not decide(build(0.5, 0.60), build(0.4, 0.70), {}, params).promoted
-
-
-def test_without_a_shared_primary_measure_no_gain_can_be_shown() -> None:
-    decision = decide(build(0.5, 0.9), {}, RIVALS, PARAMS)
-    assert not decision.promoted
-    assert "best gain over the champion on a primary measure is undefined" in decision.summary
-
-
-@pytest.mark.parametrize("measure", ["x/pearson", "d/kendall", "pearson"])
-def test_a_primary_measure_that_was_not_taken_is_named(measure: str) -> None:
-    params = PARAMS.model_copy(update={"primary": (measure,)})
-    with pytest.raises(InputError, match=measure):
-        decide(build(0.3, 0.6), None, RIVALS, params)
-
-
-def test_a_measure_of_which_less_is_better_cannot_be_primary() -> None:
-    with pytest.raises(InputError, match="more is not better"):
-        decide(build(0.3, 0.6), None, RIVALS, PARAMS.model_copy(update={"primary": ("d/mae",)}))
-
-
-def test_a_decision_says_which_check_failed() -> None:
-    document = decide(build(0.05, 0.6), None, RIVALS, PARAMS).to_json()
-    failed = [check for check in document["checks"] if not check["passed"]]
-    assert failed == [
-        {
-            "name": "d/pearson against base",
-            "figure": 0.05,
-            "relation": "above",
-            "threshold": 0.1,
-            "passed": False,
-        }
-    ]
-    assert document["promoted"] is False
-
-
-def test_metrics_are_read_from_the_reports_file_without_its_differences(tmp_path: Path) -> None:
-    entry = {
-        "format": "direct",
-        "unparsable_rate": 0.0,
-        "items": 3,
-        "metrics": {"pearson": {"value": 0.5, "low": 0.1, "high": 0.9}},
+def test_main_measures_that_are_not_primary_are_held_to_the_margin_too(judge: Any) -> None:
+    params = PARAMS.model_copy(update={"primary": ("d/kendall",)})
+    decision = ask(judge((), MANY), judge(MANY, ()), params=params)
+    assert list_verdicts(decision, "non_inferiority") == {
+        "d/kendall against the champion": "passed",
+        "d/pearson against the champion": "passed",
+        "p/accuracy against the champion": "failed",
     }
-    write_json(tmp_path / "metrics.json", {"merged": {"d": entry}, "differences": {"any": ["thing"]}})
-    metrics = load_metrics(tmp_path / "metrics.json")
-    assert list(metrics) == ["merged"]
-    assert metrics["merged"]["d"].metrics["pearson"].value == 0.5
 
 
-@pytest.mark.parametrize("document", [{"merged": 1}, {"merged": {"d": {"format": "direct"}}}])
-def test_metrics_of_another_shape_are_refused(tmp_path: Path, document: Any) -> None:
-    write_json(tmp_path / "metrics.json", document)
-    with pytest.raises(InputError, match="not a table of judges' metrics"):
-        load_metrics(tmp_path / "metrics.json")
+def test_small_losses_do_not_add_up(judge: Any) -> None:
+    """Each judge is within the margin of the one before it; the last is not within the margin of the first."""
+    first, champion, challenger = judge(MANY), judge(MORE, range(2)), judge((), range(4))
+    assert ask(champion, first).outcome == "promoted"
+    assert ask(challenger, champion).outcome == "promoted"
+    decision = ask(challenger, champion, first)
+    assert decision.outcome == "refused"
+    assert list_verdicts(decision, "non_inferiority")["p/accuracy against the first champion"] == "failed"
+    assert not any("first" in name for name in list_verdicts(decision, "superiority"))
 
 
-def test_a_benchmark_that_was_trained_on_decides_nothing() -> None:
-    barred = build(0.9, 0.9, 0.5)["d"].model_copy(update={"barred": True})
-    challenger = build(0.3, 0.6) | {"seen": barred}
-    decision = decide(challenger, None, RIVALS, PARAMS)
-    assert decision.promoted and not any("seen" in check.name for check in decision.checks)
-    successor = decide(challenger, build(0.2, 0.5) | {"seen": build(0.99, 0.9)["d"]}, RIVALS, PARAMS)
-    assert successor.promoted
-    rests_on_it = PARAMS.model_copy(update={"primary": ("seen/pearson",)})
+def test_too_few_items_for_the_margin_is_no_pass(judge: Any) -> None:
+    one, other = judge(MANY, range(0, 120, 5)), judge(MANY, range(2, 120, 5))
+    decision = ask(one, other, params=PARAMS.model_copy(update={"primary": ("p/accuracy",)}))
+    assert decision.outcome == "undecided"
+    check = next(each for each in decision.checks if each.kind == "non_inferiority" and each.verdict == "undecided")
+    assert check.name == "p/accuracy" and check.needed > check.items == 120
+    assert decision.summary.startswith("Cannot decide: p/accuracy against the champion is +0.000")
+    assert (
+        f"too few items to tell whether it is less than 0.05 worse (about {check.needed:,} are needed)"
+        in decision.summary
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "failed"),
+    [
+        ({"mute": range(7)}, {"d/unparsable_rate", "p/unparsable_rate"}),
+        ({"fickle": range(61)}, {"p/swap_inconsistency", "p/position_bias"}),
+        ({"fickle": range(59)}, {"p/position_bias"}),
+        ({"fickle": range(40)}, set()),
+    ],
+)
+def test_limits(judge: Any, options: dict[str, Any], failed: set[str]) -> None:
+    found = list_verdicts(ask(judge(**options), judge(MANY, MANY)), "limit")
+    assert {name for name, verdict in found.items() if verdict == "failed"} == failed
+    assert set(found) == {"d/unparsable_rate", "p/unparsable_rate"} | {
+        f"p/{name}" for name in ("swap_inconsistency", "position_bias", "length_bias")
+    }
+
+
+def test_a_limit_holds_to_either_side_and_only_where_there_is_something_to_measure(judge: Any) -> None:
+    # Of 120 pairs, 13 or 14 have responses of equal length; of the others, these prefer the shorter one wrongly.
+    strict = PARAMS.model_copy(update={"max_length_bias": 0.0})
+    leaning = judge((), [index for index in range(120) if 5 + index % 9 > 9 and index % 2])
+    check = next(each for each in ask(leaning, params=strict).checks if each.measure == "length_bias")
+    assert check.figure < 0 and check.verdict == "failed"
+    dumb = judge(mute=range(120))
+    assert set(list_verdicts(ask(dumb, judge(MANY)), "limit")) == {"d/unparsable_rate", "p/unparsable_rate"}
+
+
+def test_a_benchmark_that_was_trained_on_decides_nothing(judge: Any) -> None:
+    scores = PARAMS.model_copy(update={"primary": ("d/pearson",)})
+    seen = judge((), MANY, seen={"p": range(13)})
+    decision = ask(seen, judge(MANY), params=scores)
+    assert decision.outcome == "promoted"
+    assert {check.benchmark for check in decision.checks} == {"d"}
+    assert decision.notes == ("p does not count: too many of its items were in the challenger's training sets.",)
+    against = ask(judge((), MANY), judge(MANY, seen={"p": range(13)}), params=scores)
+    assert against.outcome == "promoted"
+    assert "p does not count against the champion" in against.notes[0]
     with pytest.raises(InputError, match="too many of that benchmark's items were trained on"):
-        decide(challenger, None, RIVALS, rests_on_it)
+        ask(seen, judge(MANY))
+
+
+def test_items_that_either_was_trained_on_are_left_out(judge: Any) -> None:
+    decision = ask(judge(seen={"d": range(6)}), judge(MANY, seen={"d": range(3, 9)}))
+    assert {check.items for check in decision.checks if check.benchmark == "d" and check.kind != "limit"} == {111}
+
+
+def test_a_lost_champion_leaves_the_question_open(judge: Any) -> None:
+    decision = ask(judge(), None)
+    assert (decision.rule, decision.outcome) == ("successor", "undecided")
+    assert decision.summary == "Cannot decide: no primary measure can be compared with the champion's."
+
+
+@pytest.mark.parametrize("measure", ["x/pearson", "d/accuracy", "pearson"])
+def test_a_primary_measure_that_was_not_taken_is_named(judge: Any, measure: str) -> None:
+    with pytest.raises(InputError, match=measure):
+        ask(judge(), params=PARAMS.model_copy(update={"primary": (measure,)}))
+
+
+def test_a_measure_of_which_less_is_better_cannot_be_primary(judge: Any) -> None:
+    with pytest.raises(InputError, match="more is not better"):
+        ask(judge(), params=PARAMS.model_copy(update={"primary": ("d/mae",)}))

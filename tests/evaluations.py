@@ -1,0 +1,95 @@
+"""Evaluations with verdicts as a test wants them: one benchmark of scores, ``d``, and one of pairs, ``p``."""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from judgeforge.engines.protocol import build_generation
+from judgeforge.files import hash_file, write_json
+from judgeforge.grading.templates import load_template
+from judgeforge.params import EvaluateParams
+from judgeforge.promote.candidate import Candidate, load_candidate
+from judgeforge.statistics.metrics import compute_metrics
+from judgeforge.verdicts import METRICS_FILE, VERDICTS_FILE, VerdictRow, load_verdicts, write_verdicts
+
+PROMPTS, ITEMS = 40, 120
+"""Three items a prompt."""
+
+CONTENTS = {"d": "1", "p": "2"}
+
+
+def build_rows(
+    judge: str,
+    wrong_scores: Collection[int] = (),
+    wrong_choices: Collection[int] = (),
+    *,
+    fickle: Collection[int] = (),
+    mute: Collection[int] = (),
+    seen: Mapping[str, Collection[int]] | None = None,
+) -> list[VerdictRow]:
+    """Build the verdicts of a judge that is right but for what is named.
+
+    Args:
+        judge: its name.
+        wrong_scores: items of ``d`` that get the score at the other end of the scale.
+        wrong_choices: items of ``p`` of which the worse response is preferred in both orders.
+        fickle: items of ``p`` of which the first response is preferred in both orders.
+        mute: items of either without a verdict.
+        seen: contaminated items, by benchmark.
+    """
+    rows = []
+    for index in range(ITEMS):
+        facts: dict[str, Any] = {
+            "judge": judge,
+            "mode": "clean",
+            "sample": 0,
+            "group": "",
+            "feedback": "",
+            "raw_text": "",
+        }
+        facts |= {"item_id": f"i{index:03}", "prompt_id": f"q{index % PROMPTS:02}", "finish": "stop"}
+        facts |= {"prompt_tokens": 1, "output_tokens": 1, "graders": ()}
+        gold = 1 + index % 5
+        score = None if index in mute else 6 - gold if index in wrong_scores else gold
+        direct = {
+            "benchmark": "d",
+            "format": "direct",
+            "method": "direct",
+            "order": "",
+            "lengths": (9,),
+            "responses": ("a",),
+        }
+        direct |= {"gold_score": float(gold), "gold_choice": None, "score": score, "choice": None}
+        rows.append(VerdictRow(**facts, **direct, expected_score=None, contaminated=index in (seen or {}).get("d", ())))
+        better = "AB"[index % 2]
+        for order in ("given", "swapped"):
+            right = better if order == "given" else "BA"["AB".index(better)]
+            chosen = "A" if index in fickle else "BA"["AB".index(right)] if index in wrong_choices else right
+            pair = {"benchmark": "p", "format": "pairwise", "method": "pairwise", "order": order}
+            pair |= {"lengths": (9, 5 + index % 9), "responses": ("a", "b"), "gold_score": None, "gold_choice": better}
+            pair |= {"score": None, "expected_score": None, "choice": None if index in mute else chosen}
+            rows.append(VerdictRow(**facts, **pair, contaminated=index in (seen or {}).get("p", ())))
+    return rows
+
+
+def write_rows(folder: Path, rows: list[VerdictRow], engine: EvaluateParams, **facts: Any) -> Path:
+    """Write an evaluation as the stage does; ``facts`` replace what its metrics file says."""
+    write_verdicts(rows, folder)
+    document = {
+        "judge": rows[0].judge,
+        "origin": "model",
+        "template": {"name": "judgeforge-1", "digest": load_template("judgeforge-1").compute_digest()},
+        "mode": rows[0].mode,
+        "generation": build_generation(engine).model_dump(),
+        "fingerprint": "abc",
+        "contents": CONTENTS,
+        "verdicts": hash_file(folder / VERDICTS_FILE),
+        "benchmarks": compute_metrics(load_verdicts(folder), 50, 0.95, 1, max_contaminated_share=0.1),
+    }
+    write_json(folder / METRICS_FILE, document | facts)
+    return folder
+
+
+def build_candidate(folder: Path, engine: EvaluateParams, *wrong: Collection[int], **options: Any) -> Candidate:
+    """Build a judge as the gate sees it; arguments as in ``build_rows``."""
+    return load_candidate(write_rows(folder, build_rows("merged", *wrong, **options), engine))
