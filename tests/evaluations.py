@@ -16,6 +16,7 @@ PROMPTS, ITEMS = 40, 120
 """Three items a prompt."""
 
 CONTENTS = {"d": "1", "p": "2"}
+_EXCHANGED = {"A": "B", "B": "A"}
 
 
 def build_rows(
@@ -47,29 +48,37 @@ def build_rows(
             "feedback": "",
             "raw_text": "",
         }
-        facts |= {"item_id": f"i{index:03}", "prompt_id": f"q{index % PROMPTS:02}", "finish": "stop"}
-        facts |= {"prompt_tokens": 1, "output_tokens": 1, "graders": ()}
+        facts |= {"item_id": f"i{index:03}", "prompt_id": f"q{index % PROMPTS:02}", "finish": "stop", "graders": ()}
+        facts |= {"prompt_tokens": 1, "output_tokens": 1, "expected_score": None}
         gold = 1 + index % 5
         score = None if index in mute else 6 - gold if index in wrong_scores else gold
-        direct = {
-            "benchmark": "d",
-            "format": "direct",
-            "method": "direct",
-            "order": "",
-            "lengths": (9,),
-            "responses": ("a",),
-        }
-        direct |= {"gold_score": float(gold), "gold_choice": None, "score": score, "choice": None}
-        rows.append(VerdictRow(**facts, **direct, expected_score=None, contaminated=index in (seen or {}).get("d", ())))
-        better = "AB"[index % 2]
+        marked = index in (seen or {}).get("d", ())
+        rows.append(_build_score(gold, score, facts | {"contaminated": marked}))
         for order in ("given", "swapped"):
-            right = better if order == "given" else "BA"["AB".index(better)]
-            chosen = "A" if index in fickle else "BA"["AB".index(right)] if index in wrong_choices else right
-            pair = {"benchmark": "p", "format": "pairwise", "method": "pairwise", "order": order}
-            pair |= {"lengths": (9, 5 + index % 9), "responses": ("a", "b"), "gold_score": None, "gold_choice": better}
-            pair |= {"score": None, "expected_score": None, "choice": None if index in mute else chosen}
-            rows.append(VerdictRow(**facts, **pair, contaminated=index in (seen or {}).get("p", ())))
+            better = "AB"[index % 2]
+            right = better if order == "given" else _EXCHANGED[better]
+            chosen = "A" if index in fickle else _EXCHANGED[right] if index in wrong_choices else right
+            marked = index in (seen or {}).get("p", ())
+            facts |= {"order": order, "lengths": (9, 5 + index % 9), "contaminated": marked}
+            rows.append(_build_choice(better, None if index in mute else chosen, facts))
     return rows
+
+
+def _build_score(gold: int, score: int | None, facts: dict[str, Any]) -> VerdictRow:
+    place = {
+        "benchmark": "d",
+        "format": "direct",
+        "method": "direct",
+        "order": "",
+        "lengths": (9,),
+        "responses": ("a",),
+    }
+    return VerdictRow(**facts, **place, gold_score=float(gold), gold_choice=None, score=score, choice=None)
+
+
+def _build_choice(better: str, choice: str | None, facts: dict[str, Any]) -> VerdictRow:
+    place = {"benchmark": "p", "format": "pairwise", "method": "pairwise", "responses": ("a", "b")}
+    return VerdictRow(**facts, **place, gold_score=None, gold_choice=better, score=None, choice=choice)
 
 
 def write_rows(folder: Path, rows: list[VerdictRow], engine: EvaluateParams, **facts: Any) -> Path:

@@ -29,7 +29,7 @@ def project(store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     )
     shutil.copy(TINY / "pipeline.yaml", tmp_path / "dvc.yaml")  # under its own name DVC would find it in the checkout
     for name, value in {
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),  # this checkout's, wherever it is installed from
         "DVC_NO_ANALYTICS": "1",
         "PREFECT_HOME": str(tmp_path / "home"),
     }.items():
