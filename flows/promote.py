@@ -12,7 +12,7 @@ from flows.commands import ending_commands, explain_exit, run_command
 from judgeforge.tracking import PARENT_VARIABLE, check_tracking_server
 
 Outcome = Literal["registered", "promoted", "refused"]
-_REFUSED = 3  # exit status of judgeforge.promote where the gate says no
+_REFUSED = 3  # exit status of judgeforge.promote where the gate says no, or cannot decide
 
 
 def find_logger() -> "logging.Logger | logging.LoggerAdapter[logging.Logger]":

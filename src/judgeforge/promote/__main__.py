@@ -25,9 +25,13 @@ def main(
     ] = "champion",
     why: Annotated[str, typer.Option(help="The reason, for the record.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Promote against the gate; needs --why.")] = False,
-    decision: Annotated[Path, typer.Option(help="Where to write the decision.")] = Path("reports/decision.json"),
+    decision: Annotated[Path, typer.Option(help="Where to write the decision; beside it as .md.")] = Path(
+        "reports/decision.json"
+    ),
 ) -> None:
-    """Register the judge that params.yaml names, and make it champion if it is better. Exit code 3: the gate said no.
+    """Register the judge that params.yaml names, and make it champion if the gate lets it.
+
+    Exit code 3: the gate said no, or could not decide; reports/decision.md says why.
 
     Example: python -m judgeforge.promote --why "weekly retraining"
     """

@@ -71,9 +71,10 @@ def promote(
         return version
     first = None if champion is None else registry.find_first_champion()
     standings, notes = _gather_standings(registry, champion, first, version, challenger, evidence, force)
-    rivals = {name: load_candidate(place) for name, place in evidence.rivals.items() if name in metrics}
+    known = {} if champion else {name: place for name, place in evidence.rivals.items() if name in metrics}
+    rivals = {name: load_candidate(place) for name, place in known.items()}
     drawing = Drawing(params.alpha, engine.bootstrap_resamples, engine.seed)
-    decision = decide(challenger, standings, {} if standings else rivals, params, drawing, notes)
+    decision = decide(challenger, standings, rivals, params, drawing, notes)
     record = _build_record(decision, version, champion, first, why, force)
     _settle(registry, record, version, champion, decision_file)
     return version
@@ -94,7 +95,9 @@ def _gather_standings(
     if champion is not None and first is None:
         notes.append(f"No version is known to be the first champion: the margin is held against {CHAMPION_NAME} alone.")
     for name, each in asked.items():
-        if each is None or each.number == version.number or (name == FIRST_NAME and each == champion):
+        if each is None or each.number == version.number:
+            continue
+        if name == FIRST_NAME and champion is not None and each.number == champion.number:
             continue
         try:
             candidate, note = load_standing(registry, each, name, challenger.conditions, evidence.options)
