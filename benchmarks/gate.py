@@ -40,7 +40,8 @@ WHOLE = {
 }
 """Of the whole gate: scores and pairs are two benchmarks, both primary."""
 
-CHUNK_ITEMS = 100_000
+CHUNK_ITEMS = 10_000
+"""Drawn at a time: finding a benchmark in a longer table takes longer than all the rest."""
 
 Found = dict[tuple[Format, int, str], list[Contrast]]
 
