@@ -6,7 +6,6 @@ cell where it is largest; the whole gate asks for a gain besides, so that it let
 """
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from statistics import mean
@@ -26,7 +25,7 @@ from judgeforge.promote.decision import conclude
 from judgeforge.promote.limits import Drawing
 from judgeforge.statistics import MAIN_MEASURE, build_judged_items
 
-REPETITIONS = int(os.environ.get("JUDGEFORGE_GATE_REPETITIONS", "1000"))
+REPETITIONS = 1000
 MARGIN, ALPHA, RESAMPLES, SEED = 0.05, 0.05, 1000, 20261126
 PROMPTS = (25, 50, 100, 200, 400)
 ITEMS_A_PROMPT = (1 + MOST_ITEMS) / 2
@@ -73,8 +72,7 @@ def main() -> None:
         **{"date": datetime.now(UTC).strftime("%Y-%m-%d"), "commit": find_commit(), "machine": describe_machine()},
     }
     print_tables(record)
-    if REPETITIONS >= 1000:
-        write_json(RESULTS / "gate.json", record)
+    write_json(RESULTS / "gate.json", record)
     print(json.dumps({key: value for key, value in record.items() if key.startswith(("name", "false", "goal"))}))
 
 
