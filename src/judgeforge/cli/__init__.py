@@ -44,6 +44,7 @@ COMMANDS = {name: Command(f"judgeforge.{name}.__main__", "main", summary) for na
     "compare": Command("judgeforge.cli.compare", "compare", "Compare two evaluated judges, with tests."),
     "questions": Command("judgeforge.cli.questions", "questions", "Write questions for a judge elsewhere."),
     "grade": Command("judgeforge.cli.grade", "grade", "Grade one item, or a file of items."),
+    "serve": Command("judgeforge.cli.serve", "serve", "Serve the judge over HTTP."),
     "seen": Command("judgeforge.cli.seen", "seen", "Tell which judges had seen a row of the collection."),
     "teacher": Command("judgeforge.cli.teacher", "teacher", "Take in a teacher's batch results, write the next."),
     "rank": Command("judgeforge.cli.rank", "rank", "Rank several responses to one instruction."),

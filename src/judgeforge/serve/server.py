@@ -1,0 +1,173 @@
+"""The service as a whole: start, watch the registry, change the judge, end."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+
+from judgeforge.errors import EnvironmentFault, JudgeforgeError
+from judgeforge.progress import say
+from judgeforge.serve.app import Routes, build_app, list_routes
+from judgeforge.serve.champion import Source
+from judgeforge.serve.deadlines import build_protocol
+from judgeforge.serve.dispatcher import Dispatcher
+from judgeforge.serve.guard import Guard
+from judgeforge.serve.metrics import Metrics
+from judgeforge.serve.settings import ServeSettings
+
+_LOOK_S = 1.0
+_KEEP_ALIVE_S = 30
+
+
+class _Listener(uvicorn.Server):
+    """uvicorn's server with our signals: after an orderly end it does not raise the signal again."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(each, self.handle_exit, each, None)
+        try:
+            yield
+        finally:
+            for each in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(each)
+
+
+class Service:
+    """One service.
+
+    Args:
+        settings: address and limits.
+        tokens: of those who may use it.
+    """
+
+    def __init__(self, settings: ServeSettings, tokens: tuple[bytes, ...]) -> None:
+        self._settings, self._tokens, self._metrics = settings, tokens, Metrics()
+        self._source = Source(settings.model, settings.base)
+        self._dispatcher = Dispatcher(
+            metrics=self._metrics, **settings.model_dump(include={"max_queue", "hang_s", "one_at_a_time"})
+        )
+        self._wanted = asyncio.Event()
+        self._changing = False
+
+    async def run(self) -> None:
+        """Load the judge, listen, and answer until SIGTERM or SIGINT.
+
+        Raises:
+            JudgeforgeError: there is no judge, or no port.
+        """
+        with _bind(self._settings.host, self._settings.port) as listening:
+            try:
+                await self._change(always=True)
+                await self._listen(listening)
+            finally:
+                await self._dispatcher.close()
+
+    async def _listen(self, listening: socket.socket) -> None:
+        routes = Routes(self._dispatcher, self._metrics, self._settings.timeout_s, self._ask_for_change)
+        app = build_app(routes)
+        guard = Guard(
+            app,
+            routes=list_routes(app),
+            tokens=self._tokens,
+            max_body_bytes=self._settings.max_body_bytes,
+            metrics=self._metrics,
+        )
+        config = uvicorn.Config(
+            guard,  # type: ignore[arg-type]
+            http=build_protocol(self._settings.read_timeout_s, self._metrics.count_cut),
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            limit_concurrency=self._settings.max_connections,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=max(1, round(self._settings.drain_s)),
+        )
+        # What clients send wrongly is told to them and counted; it need not fill the log.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, self._ask_for_change)
+        watching = asyncio.create_task(self._watch())
+        host, port = listening.getsockname()[:2]
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        say(f"serve: judge {self._dispatcher.version} at http://{address}")
+        try:
+            await _Listener(config).serve(sockets=[listening])
+        finally:
+            loop.remove_signal_handler(signal.SIGHUP)
+            watching.cancel()
+        say("serve: ended.")
+
+    def _ask_for_change(self) -> bool:
+        if self._changing or self._wanted.is_set():
+            return False
+        self._wanted.set()
+        return True
+
+    async def _watch(self) -> None:
+        """Look at the workers each second, at the registry as often as wished, and change when somebody asks."""
+        loop = asyncio.get_running_loop()
+        looked = loop.time()
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), _LOOK_S)
+            asked = self._wanted.is_set()
+            self._wanted.clear()
+            self._dispatcher.kill_hung()
+            due = self._source.is_registry and 0 < self._settings.watch_s <= loop.time() - looked
+            if asked or due:
+                await self._try_change(always=asked and not self._source.is_registry)
+                looked = loop.time()
+
+    async def _try_change(self, *, always: bool) -> None:
+        self._changing = True
+        try:
+            await self._change(always=always)
+        except JudgeforgeError as error:
+            self._metrics.count_change(failed=True)
+            say(f"serve: still judge {self._dispatcher.version}: {error}")
+        except Exception as error:  # the service goes on with the judge it has, whatever the registry's client raises
+            self._metrics.count_change(failed=True)
+            say(f"serve: still judge {self._dispatcher.version}: {type(error).__name__}: {error}")
+        finally:
+            self._changing = False
+
+    async def _change(self, *, always: bool) -> None:
+        before = self._dispatcher.version
+        judge = await asyncio.to_thread(self._source.find, always=always)
+        if judge is None:
+            return
+        await self._dispatcher.change(judge)
+        self._source.note(judge)
+        if before is not None:
+            self._metrics.count_change(failed=False)
+            say(f"serve: judge {judge.version} in place of {before}.")
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"Cannot listen on {host}, port {port}: {error.strerror}.", "choose another --port, or end who has it."
+        ) from error
+    return listening
+
+
+def run_service(settings: ServeSettings, tokens: tuple[bytes, ...]) -> None:
+    """Serve until SIGTERM or SIGINT."""
+
+    async def run() -> None:
+        await Service(settings, tokens).run()
+
+    asyncio.run(run())
