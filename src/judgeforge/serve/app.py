@@ -13,9 +13,11 @@ from judgeforge.serve.dispatcher import Dispatcher, KilledWorkers, QueueFull
 from judgeforge.serve.messages import Answer
 from judgeforge.serve.metrics import Metrics
 from judgeforge.serve.schemas import (
+    Direct,
     DirectRequest,
     DirectVerdict,
     Health,
+    Pairwise,
     PairwiseRequest,
     PairwiseVerdict,
     Problem,
@@ -47,13 +49,13 @@ class Routes:
     def __init__(self, dispatcher: Dispatcher, metrics: Metrics, timeout_s: float, reload: Callable[[], bool]) -> None:
         self._dispatcher, self._metrics, self._timeout_s, self._reload = dispatcher, metrics, timeout_s, reload
 
-    async def grade_direct(self, item: DirectRequest) -> DirectVerdict:
+    async def grade_direct(self, item: Direct) -> DirectVerdict:
         """Score one response by a rubric."""
         fields, answer = await self._grade(item)
         score = answer.verdict.score if answer.verdict else None
         return DirectVerdict(**fields, score=score, expected_score=answer.expected_score)
 
-    async def grade_pairwise(self, item: PairwiseRequest) -> PairwiseVerdict:
+    async def grade_pairwise(self, item: Pairwise) -> PairwiseVerdict:
         """Name the better of two responses by a rubric."""
         fields, answer = await self._grade(item)
         return PairwiseVerdict.model_validate(fields | {"choice": answer.verdict.choice if answer.verdict else None})

@@ -1,8 +1,9 @@
 """What clients send and get: the items and verdicts of the contract, without what only files need."""
 
-from typing import Literal
+import json
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from judgeforge.grading.records import Choice, DirectItem, PairwiseItem
 
@@ -11,6 +12,15 @@ _EXAMPLE_RUBRIC = {
     "levels": ["No number.", "10 or below.", "Above 10, no prime.", "A prime, with a wrong remark.", "A prime."],
 }
 _INSTRUCTION = {"instruction": "Name a prime above 10.", "rubric": _EXAMPLE_RUBRIC}
+
+
+def _refuse_half_characters(value: Any) -> Any:
+    """Refuse half a surrogate pair, which JSON can spell and no text can hold."""
+    try:
+        json.dumps(value, ensure_ascii=False, default=repr).encode()
+    except UnicodeEncodeError:
+        raise ValueError("half a surrogate pair is no character") from None
+    return value
 
 
 class DirectRequest(DirectItem):
@@ -36,6 +46,10 @@ class PairwiseRequest(PairwiseItem):
 
     item_id: str = ""
     prompt_id: str = ""
+
+
+Direct = Annotated[DirectRequest, BeforeValidator(_refuse_half_characters)]
+Pairwise = Annotated[PairwiseRequest, BeforeValidator(_refuse_half_characters)]
 
 
 class _Graded(BaseModel):

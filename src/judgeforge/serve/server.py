@@ -91,7 +91,7 @@ class Service:
             timeout_graceful_shutdown=max(1, round(self._settings.drain_s)),
         )
         # What clients send wrongly is told to them and counted; it need not fill the log.
-        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, self._ask_for_change)
         watching = asyncio.create_task(self._watch())
