@@ -17,55 +17,63 @@ _TOO_SLOW = (
 )
 
 
-def build_protocol(read_timeout_s: float, cut: Callable[[], None]) -> type[asyncio.Protocol]:
+class DeadlineProtocol(H11Protocol):
+    """One connection; ``build_protocol`` sets what stands in the class."""
+
+    read_timeout_s: float
+    count_cut: Callable[[], None]
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Give the first request its time."""
+        super().connection_made(transport)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock."""
+        self._unwatch()
+        super().connection_lost(exc)
+
+    def handle_events(self) -> None:
+        """Start or stop the clock by what has come."""
+        super().handle_events()
+        begun = self.conn.their_state is h11.IDLE and (self.cycle is None or self.conn.trailing_data[0])
+        if (begun or self.conn.their_state is h11.SEND_BODY) and not self.transport.is_closing():
+            self._watch()
+        else:
+            self._unwatch()
+
+    def on_response_complete(self) -> None:
+        """Stop the clock: an idle connection is uvicorn's matter. A body that still comes, though refused, is ours."""
+        if self.conn.their_state is not h11.SEND_BODY:
+            self._unwatch()
+        super().on_response_complete()
+
+    def _watch(self) -> None:
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(self.read_timeout_s, self._cut)
+
+    def _unwatch(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _cut(self) -> None:
+        self._deadline = None
+        if self.transport.is_closing():
+            return
+        self.count_cut()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.write(_TOO_SLOW)
+        self.transport.close()
+
+
+def build_protocol(read_timeout_s: float, count_cut: Callable[[], None]) -> type[asyncio.Protocol]:
     """Build uvicorn's protocol with a deadline.
 
     Args:
         read_timeout_s: from the connection, or a later request's first byte, to the request's end.
-        cut: is called for each that is cut off.
+        count_cut: is called for each that is cut off.
     """
-
-    class DeadlineProtocol(H11Protocol):
-        _deadline: asyncio.TimerHandle | None = None
-
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            self._watch()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._unwatch()
-            super().connection_lost(exc)
-
-        def handle_events(self) -> None:
-            super().handle_events()
-            begun = self.conn.their_state is h11.IDLE and (self.cycle is None or self.conn.trailing_data[0])
-            if (begun or self.conn.their_state is h11.SEND_BODY) and not self.transport.is_closing():
-                self._watch()
-            else:
-                self._unwatch()
-
-        def on_response_complete(self) -> None:
-            # An idle connection is uvicorn's matter; one whose body is still coming, though it was refused, is ours.
-            if self.conn.their_state is not h11.SEND_BODY:
-                self._unwatch()
-            super().on_response_complete()
-
-        def _watch(self) -> None:
-            if self._deadline is None:
-                self._deadline = self.loop.call_later(read_timeout_s, self._cut)
-
-        def _unwatch(self) -> None:
-            if self._deadline is not None:
-                self._deadline.cancel()
-                self._deadline = None
-
-        def _cut(self) -> None:
-            self._deadline = None
-            if self.transport.is_closing():
-                return
-            cut()
-            if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-                self.transport.write(_TOO_SLOW)
-            self.transport.close()
-
-    return DeadlineProtocol
+    values = {"read_timeout_s": read_timeout_s, "count_cut": staticmethod(count_cut)}
+    return type("_Protocol", (DeadlineProtocol,), values)

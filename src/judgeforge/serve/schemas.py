@@ -7,11 +7,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from judgeforge.grading.records import Choice, DirectItem, PairwiseItem
 
-_EXAMPLE_RUBRIC = {
+_EXAMPLE_RUBRIC: dict[str, Any] = {
     "criteria": "Is the number a prime above 10?",
     "levels": ["No number.", "10 or below.", "Above 10, no prime.", "A prime, with a wrong remark.", "A prime."],
 }
-_INSTRUCTION = {"instruction": "Name a prime above 10.", "rubric": _EXAMPLE_RUBRIC}
+_INSTRUCTION: dict[str, Any] = {"instruction": "Name a prime above 10.", "rubric": _EXAMPLE_RUBRIC}
 
 
 def _refuse_half_characters(value: Any) -> Any:

@@ -79,7 +79,7 @@ class Service:
             metrics=self._metrics,
         )
         config = uvicorn.Config(
-            guard,  # type: ignore[arg-type]
+            guard,
             http=build_protocol(self._settings.read_timeout_s, self._metrics.count_cut),
             ws="none",
             lifespan="off",

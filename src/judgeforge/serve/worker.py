@@ -64,7 +64,7 @@ class Worker:
                     self._answer(batch)
         except BaseException:
             # A service without its worker starts another; a worker without its lane would sit there and say nothing.
-            sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+            sys.excepthook(*sys.exc_info())
             os._exit(1)
 
     def _is_wanted(self, asked: Ask) -> bool:

@@ -1,7 +1,7 @@
 """A second process that sends a fixed number of requests, evenly over the seconds, and says what became of each.
 
-``python load.py ADDRESS TOKEN COUNT SECONDS`` prints a list of [status, version, verdict's text] as JSON; an error of the
-connection is [0, its name, ""]. Nothing is sent twice.
+``python load.py ADDRESS TOKEN COUNT SECONDS`` prints a list of [status, version, what is wrong] as JSON; an error of
+the connection is [0, its name, ""]. Nothing is sent twice.
 """
 
 import asyncio

@@ -41,7 +41,9 @@ def test_both_formats_are_graded_as_everywhere_else(service, place, template):
     params = load_section("evaluate", EvaluateParams, place / "params.yaml")
     items = [build_item(row, 1, None) for row in (DIRECT, PAIR, DIRECT | {"reference": "7"})]
     engine = build_engine(params, place / "judge", None, template)
-    expected = [(verdict.feedback, verdict.score or verdict.choice) for verdict, _ in grade_items(engine, items, template)]
+    expected = [
+        (verdict.feedback, verdict.score or verdict.choice) for verdict, _ in grade_items(engine, items, template)
+    ]
     answers = [service.grade(), service.client.post("/grade/pairwise", json=PAIR), service.grade(reference="7")]
     assert [answer.status_code for answer in answers] == [200, 200, 200]
     rows = [answer.json() for answer in answers]
