@@ -25,11 +25,24 @@ def load_judge(model: Path | None, base: Path | None, params: EvaluateParams) ->
     from judgeforge.engines.building import build_engine  # noqa: PLC0415 - torch takes seconds
     from judgeforge.grading.templates import load_template  # noqa: PLC0415
 
+    folder = find_judge(model)
+    template = load_template(folder)
+    return build_engine(params, folder, base, template), template
+
+
+def find_judge(model: Path | None) -> Path:
+    """Return the folder of a judge.
+
+    Args:
+        model: see ``load_judge``.
+
+    Raises:
+        InputError: there is no judge.
+    """
     folder = model or _fetch_champion()
     if not folder.is_dir():
         raise InputError(f"There is no judge in {folder}.", "name a judge's folder, such as models/merged.")
-    template = load_template(folder)
-    return build_engine(params, folder, base, template), template
+    return folder
 
 
 def _fetch_champion() -> Path:

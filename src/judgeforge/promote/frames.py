@@ -30,6 +30,16 @@ def list_columns(any_scale: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return ("instruction", "criteria", *levels[:2]), (*OPTIONAL_COLUMNS, *levels[2:], LOWEST_COLUMN)
 
 
+def build_example() -> pd.DataFrame:
+    """Build a frame of one direct and one pairwise item, which every judge can grade."""
+    levels = ("No number.", "10 or below.", "Above 10, but no prime.", "A prime, with a wrong remark.", "A prime.")
+    asked = {"instruction": "Name a prime above 10.", "criteria": "Is the number a prime above 10?"}
+    asked |= {f"level_{score}": level for score, level in zip(SCORES, levels, strict=True)}
+    direct = {"response": "Twelve.", "response_a": None, "response_b": None, "reference": "13."}
+    pairwise = {"response": None, "response_a": "Twelve.", "response_b": "13.", "reference": None}
+    return pd.DataFrame([asked | direct, asked | pairwise])
+
+
 def build_items(frame: pd.DataFrame, *, any_scale: bool = False) -> list[DirectItem | PairwiseItem]:
     """Read one item from each row.
 

@@ -18,19 +18,25 @@ class JudgeModel(PythonModel):
     """Grade each row: by ``response`` directly, by ``response_a`` and ``response_b`` pairwise."""
 
     def load_context(self, context: Any) -> None:
-        """Load the weights and the template that travels with them."""
-        from judgeforge.engines.protocol import Generation  # noqa: PLC0415
-        from judgeforge.engines.transformers import TransformersEngine  # noqa: PLC0415 - torch takes seconds
+        """Load the weights and the template that travels with them, by the engine that the model's settings name.
+
+        Raises:
+            EnvironmentFault: it is vLLM, and that is not installed.
+        """
+        from judgeforge.engines.protocol import Generation  # noqa: PLC0415 - torch takes seconds
 
         folder = Path(context.artifacts["judge"])
         base = context.artifacts.get("base")
         self._template = load_template(folder)
-        self._engine = TransformersEngine(
-            folder,
-            template=self._template,
-            base_folder=Path(base) if base else None,
-            **context.model_config | {"generation": Generation.model_validate(context.model_config["generation"])},
-        )
+        settings = dict(context.model_config)
+        # Versions that were registered before there was a choice name neither.
+        engine, machine = settings.pop("engine", "transformers"), settings.pop("vllm", None)
+        settings |= {
+            "template": self._template,
+            "base_folder": Path(base) if base else None,
+            "generation": Generation.model_validate(settings["generation"]),
+        }
+        self._engine = _load_engine(engine, machine, folder, settings)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Return the columns feedback, score (direct), choice (pairwise) and raw_text, with the input's index.
@@ -48,6 +54,17 @@ class JudgeModel(PythonModel):
             "raw_text": [completion.text for _, completion in graded],
         }
         return pd.DataFrame(columns, index=model_input.index)
+
+
+def _load_engine(engine: str, machine: Any, folder: Path, settings: dict[str, Any]) -> Any:
+    if engine == "vllm":
+        from judgeforge.engines.vllm import VllmEngine  # noqa: PLC0415 - it is an extra
+        from judgeforge.params import VllmParams  # noqa: PLC0415
+
+        return VllmEngine(folder, machine=VllmParams.model_validate(machine), **settings)
+    from judgeforge.engines.transformers import TransformersEngine  # noqa: PLC0415
+
+    return TransformersEngine(folder, **settings)
 
 
 set_model(JudgeModel())

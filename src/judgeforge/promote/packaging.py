@@ -15,7 +15,7 @@ from judgeforge.promote.evidence import Evidence
 
 _MODEL_SCRIPT = Path(__file__).with_name("judge_model.py")
 _REQUIREMENTS = ("judgeforge", "torch", "transformers", "tokenizers", "safetensors", "peft", "pydantic", "pandas")
-_ENGINE_SETTINGS = {"batch_size", "dtype", "cpu_threads"}
+_ENGINE_SETTINGS = {"engine", "batch_size", "dtype", "cpu_threads", "vllm"}
 
 
 @contextlib.contextmanager
@@ -35,6 +35,8 @@ def log_model(evidence: Evidence, engine: EvaluateParams) -> str:
     """
     import mlflow  # noqa: PLC0415
 
+    from judgeforge.promote.frames import build_example  # noqa: PLC0415 - pandas takes half a second
+
     artifacts = {"judge": str(evidence.model.resolve())}
     if evidence.base is not None:
         artifacts["base"] = str(evidence.base.resolve())
@@ -43,7 +45,8 @@ def log_model(evidence: Evidence, engine: EvaluateParams) -> str:
         python_model=str(_MODEL_SCRIPT),
         artifacts=artifacts,
         signature=_build_signature(load_template(evidence.model).any_scale),
-        pip_requirements=_pin_requirements(),
+        input_example=build_example(),
+        pip_requirements=_pin_requirements(engine.engine),
         model_config={
             "generation": build_generation(engine).model_dump(),
             **engine.model_dump(include=_ENGINE_SETTINGS),
@@ -56,7 +59,7 @@ def _build_signature(any_scale: bool) -> Any:
     from mlflow.models import ModelSignature  # noqa: PLC0415
     from mlflow.types import ColSpec, Schema  # noqa: PLC0415
 
-    from judgeforge.promote.frames import LOWEST_COLUMN, list_columns  # noqa: PLC0415 - pandas takes half a second
+    from judgeforge.promote.frames import LOWEST_COLUMN, list_columns  # noqa: PLC0415
 
     required, optional = list_columns(any_scale)
     inputs: list[Any] = [ColSpec("string", name) for name in required]
@@ -66,10 +69,10 @@ def _build_signature(any_scale: bool) -> Any:
     return ModelSignature(Schema(inputs), Schema(outputs))
 
 
-def _pin_requirements() -> list[str]:
+def _pin_requirements(engine: str) -> list[str]:
     """Pin what the judge runs on to what it was made with, without build labels: they name one machine's wheels."""
     pins = []
-    for name in _REQUIREMENTS:
+    for name in (*_REQUIREMENTS, *(["vllm"] if engine == "vllm" else [])):
         with contextlib.suppress(PackageNotFoundError):
             pins.append(f"{name}=={version(name).partition('+')[0]}")
     return pins

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import sys
@@ -72,10 +73,10 @@ class Child:
             self._writer.write(encode(ask))
 
     def kill(self) -> None:
-        """End it at once."""
-        if self._process is not None and self._process.returncode is None:
+        """End it at once, and what it has started: the group of processes is its own."""
+        if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(signal.SIGKILL)
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     async def close(self) -> None:
         """Hang up, which ends it; kill it if it stays."""

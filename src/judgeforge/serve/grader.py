@@ -64,4 +64,11 @@ def open_grader(job: Job) -> Iterator[Grader]:
     folder: Path = job.model
     if not folder.is_dir():
         raise InputError(f"There is no judge in {folder}.", "name a judge's folder, such as models/merged.")
-    yield EngineGrader(job, load_template(folder))
+    template = load_template(folder)
+    if job.params.engine == "vllm":
+        from judgeforge.serve.vllm_server import open_vllm_server  # noqa: PLC0415 - it imports this file
+
+        with open_vllm_server(job, template) as grader:
+            yield grader
+    else:
+        yield EngineGrader(job, template)

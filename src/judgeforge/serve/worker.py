@@ -115,6 +115,13 @@ class Worker:
             self._wire.sendall(encode(message))
 
 
+def _end() -> None:
+    """End at once, with vLLM's processes: the service is gone, and nobody waits for what a lane still does."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(os.getpid(), signal.SIGKILL)
+    os._exit(0)
+
+
 def main() -> None:
     """Load the judge that the first line names, say so, and answer."""
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -124,7 +131,7 @@ def main() -> None:
             job = Job.model_validate_json(lines.readline())
             with open_grader(job) as grader:
                 Worker(wire, grader).run(lines)
-                os._exit(0)  # the service is gone: nobody waits for what a lane still does
+                _end()
         except JudgeforgeError as error:
             failed = Failed(problem=error.problem, remedy=error.remedy, lasting=isinstance(error, InputError))
             wire.sendall(encode(failed))
