@@ -42,9 +42,7 @@ def grade(
     criteria: Annotated[str | None, typer.Option(help="The rubric's question, in place of a file.")] = None,
     level: Annotated[list[str] | None, typer.Option(help="A level, once a score, of the lowest first.")] = None,
     lowest: Annotated[int, typer.Option(min=0, help="The lowest score of --level.")] = 1,
-    input: Annotated[
-        Path | None, typer.Option(help="JSON Lines file of items; -: standard input.")
-    ] = None,
+    input: Annotated[Path | None, typer.Option(help="JSON Lines file of items; -: standard input.")] = None,
     output: Annotated[Path | None, typer.Option(help="Where to write the verdicts (JSON Lines).")] = None,
     model: Annotated[Path | None, typer.Option(help="A judge's folder; without it the champion grades.")] = None,
     base: Annotated[Path | None, typer.Option(help="Base model of a LoRA judge, if not where it was.")] = None,

@@ -122,6 +122,7 @@ def _list_options(job: Job, port: int) -> list[str]:
     length = params.max_prompt_tokens + params.max_new_tokens
     options += ["--dtype", params.dtype, "--max-model-len", str(length), "--max-num-seqs", str(params.batch_size)]
     options += ["--seed", str(params.seed), "--enable-prefix-caching"]
+    options += ["--uvicorn-log-level", "warning"]
     if _is_on_gpu(job):
         options += ["--tensor-parallel-size", str(params.vllm.tensor_parallel_size)]
         return [*options, "--gpu-memory-utilization", str(params.vllm.gpu_memory_utilization)]

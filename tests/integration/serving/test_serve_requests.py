@@ -123,6 +123,11 @@ def test_what_is_no_item_is_refused_and_the_fault_named(service, content):
     assert service.grade().status_code == 200
 
 
+def test_json_has_to_be_declared_so_that_no_web_page_can_send_it_unasked(service):
+    headers = {"content-type": "text/plain"}
+    assert service.client.post("/grade/direct", content=json.dumps(DIRECT), headers=headers).status_code == 422
+
+
 def test_what_is_too_long_is_refused(service):
     assert service.grade(response="x" * 20000).status_code == 413
     pieces = (b"x" * 1000 for _ in range(30))

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,8 +22,17 @@ MACHINE = {"tensor_parallel_size": 1, "gpu_memory_utilization": 0.5, "cpu_cache_
 
 
 def list_descendants(pid: int) -> list[str]:
+    """List the processes of a worker's group."""
     listing = subprocess.run(["ps", "-e", "-o", "pid=,pgid="], capture_output=True, text=True, check=True).stdout
     return [line.split()[0] for line in listing.splitlines() if line.split()[1] == str(pid)]
+
+
+def wait_until_gone(pid: int) -> None:
+    """The system takes a moment to clear away what was killed."""
+    deadline = time.monotonic() + 60
+    while left := list_descendants(pid):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
 
 
 def test_the_server_answers_as_transformers_do_and_is_ended_and_started_with_its_worker(
@@ -50,10 +60,10 @@ def test_the_server_answers_as_transformers_do_and_is_ended_and_started_with_its
             asked = [pool.submit(service.grade, response=str(number)) for number in range(4)]
             service.kill_worker()
             assert [answer.result().status_code for answer in asked] == [200] * 4
-        assert list_descendants(worker) == []
+        wait_until_gone(worker)
         worker = service.find_worker()
         assert service.end() == 0
-        assert list_descendants(worker) == []
+        wait_until_gone(worker)
     finally:
         service.stop()
 
