@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -170,6 +172,21 @@ def test_two_minutes_of_load_through_swaps_kills_and_abuse(service):
     answers = read_load(load)
     assert round_ >= 4
     assert [status for status, _, _ in answers] == [200] * count, json.dumps([row for row in answers if row[0] != 200])
+
+
+def test_what_cannot_be_served_is_said_at_once(place, service):
+    def serve(*options: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "judgeforge.cli", "serve", *options]
+        variables = os.environ | {"JUDGEFORGE_SERVE_TOKENS": ""}
+        done = subprocess.run(command, cwd=place, env=variables, capture_output=True, text=True, check=False)
+        return done.returncode, done.stderr
+
+    code, errors = serve("--model", "judge", "--host", "0.0.0.0")  # noqa: S104
+    assert code == 2 and "there is no token" in errors
+    code, errors = serve("--model", "judge", "--port", str(service.port))
+    assert code == 75 and f"Cannot listen on 127.0.0.1, port {service.port}" in errors
+    code, errors = serve("--model", "nowhere", "--port", "0")
+    assert code == 2 and "There is no judge in " in errors
 
 
 def test_beyond_loopback_a_token_is_needed(monkeypatch):

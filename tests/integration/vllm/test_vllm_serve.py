@@ -76,7 +76,7 @@ def test_a_registered_judge_loads_with_vllm(tmp_path: Path, miniature: Path, tem
     from judgeforge.promote.frames import build_example
     from judgeforge.promote.packaging import log_model
 
-    place = prepare(tmp_path, miniature, template)
+    place = prepare(tmp_path, miniature, template, constrained=False)
     monkeypatch.chdir(tmp_path)
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
     section = load_section("evaluate", EvaluateParams, place / "params.yaml")
