@@ -47,7 +47,7 @@ def find_judge(model: Path | None) -> Path:
 
 def _fetch_champion() -> Path:
     params = load_section("promote", PromoteParams)
-    from judgeforge.promote.registry import fetch_judge  # noqa: PLC0415 - mlflow takes seconds
+    from judgeforge.promote.fetching import fetch_judge  # noqa: PLC0415 - mlflow takes seconds
 
     folder: Path = fetch_judge(params.model_name, "champion")
     return folder

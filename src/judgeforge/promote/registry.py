@@ -5,11 +5,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict
 
 from judgeforge.errors import InputError
-from judgeforge.files import read_text, write_folder_atomically, write_json
+from judgeforge.files import read_text, write_json
 from judgeforge.lineage import describe_lineage
 from judgeforge.params import EvaluateParams, PromoteParams
 from judgeforge.promote.decision import Record
@@ -26,7 +25,6 @@ _WEIGHTS_TAG, _EVIDENCE_TAG, _JUDGE_TAG = "weights_digest", "evidence_digest", "
 _EVIDENCE_FOLDER = "evidence"
 _METRICS_FILE, _PAGE_FILE = f"{_EVIDENCE_FOLDER}/metrics.json", f"{_EVIDENCE_FOLDER}/report.html"
 _VERDICTS_FOLDER = f"{_EVIDENCE_FOLDER}/verdicts"
-_CACHE = Path(".judgeforge/judges")
 
 
 class JudgeVersion(BaseModel):
@@ -167,37 +165,3 @@ class Registry:
             self._log_evidence(run.run_id, evidence)
             with mlflow.start_run(run_id=run.run_id), without_chatter():
                 return mlflow.register_model(log_model(evidence, engine), self.name, tags=tags)
-
-
-def fetch_judge(model_name: str, alias: str) -> Path:
-    """Return the folder of the judge that carries ``alias``, fetched from the store once.
-
-    Raises:
-        InputError: no version carries the alias.
-        EnvironmentFault: the store is not there.
-    """
-    registry = Registry(model_name)
-    found = registry.find_alias(alias)
-    if found is None:
-        raise InputError(
-            f"No version of {model_name!r} is {alias} yet.", "run 'judgeforge retrain', or name a judge's folder."
-        )
-    return fetch_version(found)[0]
-
-
-def fetch_version(found: JudgeVersion) -> tuple[Path, Path | None]:
-    """Return the folder of a version's judge, and that of the base if it is an adapter, fetched from the store once.
-
-    Raises:
-        EnvironmentFault: the store is not there.
-    """
-    source = f"models:/{found.name}/{found.number}"
-    target = _CACHE / f"{found.name}-{found.number}-{found.run_id[:8]}"
-    if not target.is_dir():
-        import mlflow  # noqa: PLC0415
-
-        with using_store(), write_folder_atomically(target) as folder:
-            mlflow.artifacts.download_artifacts(source, dst_path=str(folder), tracking_uri=tracking_address())
-    flavors = yaml.safe_load((target / "MLmodel").read_text("utf-8"))["flavors"]
-    places = {name: target / str(each["path"]) for name, each in flavors["python_function"]["artifacts"].items()}
-    return places["judge"], places.get("base")

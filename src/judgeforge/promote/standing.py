@@ -18,7 +18,8 @@ from judgeforge.promote.candidate import (
     list_disagreements,
     load_candidate,
 )
-from judgeforge.promote.registry import JudgeVersion, Registry, fetch_version
+from judgeforge.promote.fetching import fetch_version
+from judgeforge.promote.registry import JudgeVersion, Registry
 
 _EVALUATIONS = Path(".judgeforge/standing")
 _JOURNALS = Path(".judgeforge/journal")

@@ -14,7 +14,7 @@ from judgeforge.params import EvaluateParams, Params
 from judgeforge.promote.candidate import load_candidate
 from judgeforge.promote.decision import Record
 from judgeforge.promote.evidence import Evidence
-from judgeforge.promote.registry import fetch_judge
+from judgeforge.promote.fetching import fetch_judge
 from judgeforge.promote.run import GateRefusedError, promote
 from tests.evaluations import build_rows, write_rows
 

@@ -152,7 +152,7 @@ def test_without_a_model_the_champion_grades(workplace: Path, monkeypatch: pytes
         asked.append((model_name, alias))
         return workplace / "judge"
 
-    monkeypatch.setattr("judgeforge.promote.registry.fetch_judge", fetch)
+    monkeypatch.setattr("judgeforge.promote.fetching.fetch_judge", fetch)
     assert grade("--instruction", "Add.", "--response", "5").exit_code == 0
     assert asked == [("judgeforge-judge", "champion")]
 
