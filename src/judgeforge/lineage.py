@@ -1,7 +1,9 @@
 """Where a judge comes from: the commit of the code, and the digests that DVC wrote into dvc.lock."""
 
+import contextlib
 import hashlib
 import subprocess
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,17 @@ from judgeforge.files import read_text
 
 LOCK_FILE = Path("dvc.lock")
 _DATA_STAGE = "prepare"
+_PACKAGES = (
+    "judgeforge",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "safetensors",
+    "peft",
+    "deepspeed",
+    "mergekit",
+    "vllm",
+)
 
 
 def load_lock(path: Path = LOCK_FILE) -> dict[str, Any]:
@@ -56,6 +69,15 @@ def describe_lineage(lock: Path = LOCK_FILE) -> dict[str, str]:
         tags["dvc_lock_sha256"] = hashlib.sha256(lock.read_bytes()).hexdigest()
     for out in load_lock(lock).get(_DATA_STAGE, {}).get("outs", []):
         tags[f"data.{out['path']}"] = str(out.get("md5", ""))
+    return tags
+
+
+def describe_packages() -> dict[str, str]:
+    """Return tags: the versions of those packages that decide what a judge is and what it says."""
+    tags = {}
+    for name in _PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            tags[f"package.{name}"] = version(name)
     return tags
 
 

@@ -226,6 +226,9 @@ class PromoteParams(Section):
         primary: BENCHMARK/METRIC names; the challenger must beat the champion on at least one of them.
         margin: how far it may fall behind the champion, and behind the first champion, on any benchmark's main measure.
         alpha: probability of passing a judge that is worse by the margin; of each of its tests.
+        approval: whether a person has to agree before a judge becomes champion.
+        keep_champions: so many of the last champions keep their weights, the champion counted.
+        keep_days: so long does a version keep its weights that is none of them.
         max_unparsable_rate: above it on any benchmark, nothing is promoted.
         max_swap_inconsistency: likewise of the pairs of which the other response is preferred in the other order.
         max_position_bias: likewise of ``position_bias``, to either side.
@@ -237,6 +240,9 @@ class PromoteParams(Section):
     primary: tuple[str, ...] = Field(min_length=1)
     margin: Annotated[float, Field(ge=0)]
     alpha: Annotated[float, Field(gt=0, le=0.2)]
+    approval: bool
+    keep_champions: Positive
+    keep_days: Annotated[int, Field(ge=0)]
     max_unparsable_rate: Fraction
     max_swap_inconsistency: Fraction
     max_position_bias: Fraction

@@ -7,7 +7,7 @@ import typer
 
 from judgeforge.params import EvaluateParams, PromoteParams, load_section
 from judgeforge.promote.evidence import collect_evidence
-from judgeforge.promote.run import Alias, promote
+from judgeforge.promote.run import Alias, Request, promote
 from judgeforge.stage import run_stage
 
 _FOUND = "where dvc.lock says it is, unless named"
@@ -25,20 +25,24 @@ def main(
     ] = "champion",
     why: Annotated[str, typer.Option(help="The reason, for the record.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Promote against the gate; needs --why.")] = False,
+    approved_by: Annotated[
+        str | None, typer.Option(help="Who has read the decision and agrees, where promote.approval is on.")
+    ] = None,
     decision: Annotated[Path, typer.Option(help="Where to write the decision; beside it as .md.")] = Path(
         "reports/decision.json"
     ),
 ) -> None:
     """Register the judge that params.yaml names, and make it champion if the gate lets it.
 
-    Exit code 3: the gate said no, or could not decide; reports/decision.md says why.
+    Exit code 3: the gate said no, or could not decide; reports/decision.md says why. 4: it waits for approval. 75:
+    somebody else was faster; ask again.
 
     Example: python -m judgeforge.promote --why "weekly retraining"
     """
     params = load_section("promote", PromoteParams)
     engine = load_section("evaluate", EvaluateParams)
     evidence = collect_evidence(params.judge, model, base, metrics, page, evaluation)
-    promote(evidence, params, engine, to=to, why=why, force=force, decision_file=decision)
+    promote(evidence, params, engine, Request(to, why, force, approved_by, decision))
 
 
 if __name__ == "__main__":

@@ -89,6 +89,7 @@ class Record(BaseModel):
         when: ISO 8601, UTC.
         why: the reason that was given.
         forced: the version was made champion against the gate.
+        approved_by: who agreed; None: nobody was asked, or nobody has yet.
         model: the registered model.
         version: the challenger's.
         champion: the champion's version at that time; None: there was none.
@@ -102,6 +103,7 @@ class Record(BaseModel):
     when: str
     why: str
     forced: bool
+    approved_by: str | None = None
     model: str
     version: str
     champion: str | None

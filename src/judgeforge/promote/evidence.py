@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from judgeforge.errors import InputError
 from judgeforge.files import hash_file, load_json
-from judgeforge.lineage import find_out, load_lock
+from judgeforge.lineage import LOCK_FILE, find_out, load_lock
 from judgeforge.params import Judge, Reference
 
 _PRODUCER = {"base": "base", "form": "warm_up@form", "merged": "merge"}
@@ -31,6 +31,7 @@ class Evidence(BaseModel):
         page: reports/report.html.
         verdicts: the folder of its evaluation: its verdict table, and the metrics computed from it.
         rivals: evaluations of the untaught models and of the trivial judges, by name.
+        papers: what else is kept: parameters, dvc.lock, the merge's record.
         options: with which the stage evaluated it, but for what names the judge and its files.
     """
 
@@ -43,6 +44,7 @@ class Evidence(BaseModel):
     page: Path
     verdicts: Path
     rivals: Mapping[str, Path] = {}
+    papers: tuple[Path, ...] = ()
     options: tuple[str, ...] = ()
 
     def require(self) -> None:
@@ -89,6 +91,7 @@ def collect_evidence(
         page=page or find_out("report", ".html"),
         verdicts=evaluation / judge if evaluation else find_out(f"evaluate@{judge}", ""),
         rivals=_find_rivals(judge, evaluation),
+        papers=tuple(path for path in (Path("params.yaml"), LOCK_FILE, model / "merge.json") if path.is_file()),
         options=_find_options(judge),
     )
     evidence.require()

@@ -1,5 +1,6 @@
 """The registry: versions of the judge with their evidence, and the aliases challenger, champion and previous."""
 
+import os
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,19 +10,18 @@ from pydantic import BaseModel, ConfigDict
 
 from judgeforge.errors import InputError
 from judgeforge.files import read_text, write_json
-from judgeforge.lineage import describe_lineage
+from judgeforge.lineage import describe_lineage, describe_packages
 from judgeforge.params import EvaluateParams, PromoteParams
+from judgeforge.promote.aliases import CHALLENGER, CHAMPION, FIRST_TAG, follow_ledger
 from judgeforge.promote.decision import Record
 from judgeforge.promote.evidence import Evidence, compute_digest
+from judgeforge.promote.ledger import WEIGHTS_TAG, Entry, Ledger
 from judgeforge.promote.packaging import log_model, without_chatter
-from judgeforge.tracking import open_client, stage_run, tracking_address, using_store
+from judgeforge.promote.succession import Succession, trace_succession
+from judgeforge.promote.versions import list_numbers, list_versions
+from judgeforge.tracking import PARENT_VARIABLE, open_client, stage_run, tenacious_store, tracking_address
 
-CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
-
-FIRST_TAG = "first_champion"
-"""On the version that was promoted when there was no champion."""
-
-_WEIGHTS_TAG, _EVIDENCE_TAG, _JUDGE_TAG = "weights_digest", "evidence_digest", "judge"
+_EVIDENCE_TAG, _JUDGE_TAG, _PARENT_TAG = "evidence_digest", "judge", "parent_run"
 _EVIDENCE_FOLDER = "evidence"
 _METRICS_FILE, _PAGE_FILE = f"{_EVIDENCE_FOLDER}/metrics.json", f"{_EVIDENCE_FOLDER}/report.html"
 _VERDICTS_FOLDER = f"{_EVIDENCE_FOLDER}/verdicts"
@@ -67,6 +67,27 @@ class Registry:
     def __init__(self, model_name: str) -> None:
         self.name = model_name
         self.client = open_client()
+        self.ledger = Ledger(self.client, model_name)
+
+    def settle(self) -> tuple[list[Entry], Succession, bool]:
+        """Complete what an interrupted call left: bring the aliases to where the ledger's last entry has them.
+
+        Returns:
+            The ledger, what it amounts to, and whether anything was left to do.
+        """
+        entries, changed = follow_ledger(self.client, self.name, self.ledger)
+        alias = None if entries else self.find_alias(CHAMPION)
+        known = list_numbers(self.client, self.name)
+        return entries, trace_succession(entries, alias.number if alias else None, known), changed
+
+    def commit(self, entry: Entry, after: list[Entry]) -> None:
+        """Write an entry into the ledger, if nobody else has meanwhile, and let the aliases follow.
+
+        Raises:
+            OvertakenError: somebody has.
+        """
+        self.ledger.append(entry, after)
+        self.settle()
 
     def register(self, evidence: Evidence, params: PromoteParams, engine: EvaluateParams) -> JudgeVersion:
         """Register a judge with its evidence as ``challenger``; the same weights are the same version again.
@@ -78,16 +99,15 @@ class Registry:
         """
         weights = compute_digest(evidence.model, evidence.base)
         proof = compute_digest(evidence.metrics, evidence.page, evidence.verdicts)
-        with using_store():
-            found = self._find(weights)
-            if found is None:
-                found = self._create(evidence, params, engine, {_WEIGHTS_TAG: weights, _EVIDENCE_TAG: proof})
-                version = _as_version(found, created=True)
-            else:
-                version = _as_version(found)
-                if found.tags.get(_EVIDENCE_TAG) != proof:
-                    self._log_evidence(version.run_id, evidence)
-                    self.client.set_model_version_tag(self.name, version.number, _EVIDENCE_TAG, proof)
+        made: Any = None
+        if self._find(weights) is None:
+            made = self._create(evidence, params, engine, {WEIGHTS_TAG: weights, _EVIDENCE_TAG: proof})
+        found = self._find(weights) or made
+        version = _as_version(found, created=made is not None and str(made.version) == str(found.version))
+        with tenacious_store():
+            if found.tags.get(_EVIDENCE_TAG) != proof:
+                self._log_evidence(version.run_id, evidence)
+                self.client.set_model_version_tag(self.name, version.number, _EVIDENCE_TAG, proof)
             self.client.set_registered_model_alias(self.name, CHALLENGER, version.number)
         return version
 
@@ -95,20 +115,33 @@ class Registry:
         """Return the version that carries ``alias``, or None."""
         from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
-        try:
-            return _as_version(self.client.get_model_version_by_alias(self.name, alias))
-        except MlflowException as error:
-            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                return None
-            with using_store():
+        with tenacious_store():
+            try:
+                return _as_version(self.client.get_model_version_by_alias(self.name, alias))
+            except MlflowException as error:
+                if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    return None
                 raise
+
+    def find_version(self, number: str) -> JudgeVersion:
+        """Return a version.
+
+        Raises:
+            InputError: there is none of this number.
+        """
+        found = next((each for each in self.list_versions() if str(each.version) == number), None)
+        if found is None:
+            raise InputError(f"{self.name!r} has no version {number}.", "'judgeforge history' lists them.")
+        return _as_version(found)
+
+    def list_versions(self) -> list[Any]:
+        """Return MLflow's records of all versions, the oldest first."""
+        return list_versions(self.client, self.name)
 
     def find_first_champion(self) -> JudgeVersion | None:
         """Return the version whose promotion had no predecessor, the last of them if there are several; or None."""
-        with using_store():
-            versions = self.client.search_model_versions(f"name = '{self.name}'")
-        found = [each for each in versions if each.tags.get(FIRST_TAG) == "true"]
-        return max((_as_version(each) for each in found), key=lambda each: int(each.number), default=None)
+        found = [each for each in self.list_versions() if each.tags.get(FIRST_TAG) == "true"]
+        return _as_version(found[-1]) if found else None
 
     def download_verdicts(self, version: JudgeVersion, folder: Path) -> Path:
         """Fetch a version's evaluation from its evidence into ``folder``.
@@ -116,7 +149,7 @@ class Registry:
         Raises:
             InputError: the evidence has none.
         """
-        with using_store():
+        with tenacious_store():
             kept = self.client.list_artifacts(version.run_id, _VERDICTS_FOLDER) if version.run_id else []
             if not kept:
                 raise InputError(
@@ -127,41 +160,49 @@ class Registry:
     def record_decision(self, version: JudgeVersion, decision: Record) -> None:
         """Keep a decision with the version that it is about; earlier ones stay."""
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-        with using_store(), tempfile.TemporaryDirectory() as folder:
+        with tenacious_store(), tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{stamp}.json"
             write_json(path, decision.model_dump(mode="json"))
             self.client.log_artifact(version.run_id, str(path), "decisions")
 
-    def crown(self, version: JudgeVersion, champion: JudgeVersion | None, tags: dict[str, str]) -> None:
-        """Make ``version`` the champion, and the one before it ``previous``.
-
-        Args:
-            version: to be the champion.
-            champion: the one before it, if any.
-            tags: who, when and why; set before the alias moves, so that no champion is without them.
-        """
-        with using_store():
-            for name, value in tags.items():
-                self.client.set_model_version_tag(self.name, version.number, name, value)
-            if champion is not None:
-                self.client.set_registered_model_alias(self.name, PREVIOUS, champion.number)
-            self.client.set_registered_model_alias(self.name, CHAMPION, version.number)
-
     def _find(self, digest: str) -> Any | None:
-        versions = self.client.search_model_versions(f"name = '{self.name}'")
-        return next((each for each in versions if each.tags.get(_WEIGHTS_TAG) == digest), None)
+        """Find the version of these weights, and remove copies that two registrations at a time have made of it.
+
+        Numbers are given out one by one, so that everybody takes the same one for the first.
+        """
+        collected = trace_succession(self.ledger.read()).collected
+        versions = [each for each in self.list_versions() if each.tags.get(WEIGHTS_TAG) == digest]
+        first, *copies = [each for each in versions if str(each.version) not in collected] or [None]
+        for each in copies:
+            self._drop(each)
+        return first
+
+    def _drop(self, copy: Any) -> None:
+        from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+        with tenacious_store():
+            try:
+                self.client.delete_model_version(self.name, str(copy.version))
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":  # another one was faster
+                    raise
 
     def _log_evidence(self, run_id: str, evidence: Evidence) -> None:
         self.client.log_text(run_id, read_text(evidence.metrics), _METRICS_FILE)
         self.client.log_text(run_id, read_text(evidence.page), _PAGE_FILE)
         self.client.log_artifacts(run_id, str(evidence.verdicts), _VERDICTS_FOLDER)
+        for paper in evidence.papers:
+            self.client.log_artifact(run_id, str(paper), _EVIDENCE_FOLDER)
 
     def _create(self, evidence: Evidence, params: PromoteParams, engine: EvaluateParams, tags: dict[str, str]) -> Any:
         import mlflow  # noqa: PLC0415
 
-        tags |= {_JUDGE_TAG: evidence.judge} | describe_lineage()
+        tags |= {_JUDGE_TAG: evidence.judge} | describe_lineage() | describe_packages()
+        if parent := os.environ.get(PARENT_VARIABLE):
+            tags[_PARENT_TAG] = parent
         mlflow.set_tracking_uri(tracking_address())
-        with stage_run(f"register-{evidence.judge}", params.model_dump(), tags) as run:
+        with tenacious_store(), stage_run(f"register-{evidence.judge}", params.model_dump(), tags) as run:
             self._log_evidence(run.run_id, evidence)
             with mlflow.start_run(run_id=run.run_id), without_chatter():
+                # Its tags come with the version, at once: one without them would be nobody's.
                 return mlflow.register_model(log_model(evidence, engine), self.name, tags=tags)

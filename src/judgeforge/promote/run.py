@@ -1,25 +1,34 @@
 """Register a judge and, if the gate lets it, make it champion; every decision is kept with the version."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from textwrap import shorten
 from typing import Literal
 
 from judgeforge.errors import InputError, JudgeforgeError
 from judgeforge.files import write_json, write_text
 from judgeforge.params import EvaluateParams, PromoteParams
 from judgeforge.progress import say
+from judgeforge.promote.aliases import CHALLENGER, CHAMPION
 from judgeforge.promote.candidate import Candidate, load_candidate
 from judgeforge.promote.decision import Decision, Record
 from judgeforge.promote.evidence import Evidence
 from judgeforge.promote.figures import load_metrics
 from judgeforge.promote.gate import CHAMPION_NAME, FIRST_NAME, Standing, decide
+from judgeforge.promote.ledger import Entry, check_reason
 from judgeforge.promote.limits import Drawing
-from judgeforge.promote.registry import CHALLENGER, CHAMPION, FIRST_TAG, JudgeVersion, Registry
+from judgeforge.promote.registry import JudgeVersion, Registry
 from judgeforge.promote.standing import load_standing
+from judgeforge.promote.succession import Succession
 from judgeforge.promote.summary import render_markdown
 from judgeforge.tracking import name_user
 
 Alias = Literal["challenger", "champion"]
+
+
+_LONGEST_SUMMARY = 600
+"""Characters of a decision's sentence in the ledger; the decision itself has all of them."""
 
 
 class GateRefusedError(JudgeforgeError):
@@ -28,34 +37,48 @@ class GateRefusedError(JudgeforgeError):
     exit_code = 3
 
 
-def promote(
-    evidence: Evidence,
-    params: PromoteParams,
-    engine: EvaluateParams,
-    *,
-    to: Alias,
-    why: str,
-    force: bool,
-    decision_file: Path,
-) -> JudgeVersion:
-    """Register the judge as challenger and, where ``to`` is champion, ask the gate and move the alias.
+class ApprovalAwaitedError(JudgeforgeError):
+    """The gate let the judge through, but a person has to agree: a result, not a fault. It stays challenger."""
+
+    exit_code = 4
+
+
+@dataclass(frozen=True)
+class Request:
+    """What somebody asks for.
+
+    Args:
+        to: the alias that the judge is to carry.
+        why: the reason, for the record; needed with ``force``.
+        force: promote against the gate.
+        approved_by: who has looked at the evidence and agrees; needed where ``promote.approval`` is on.
+        decision_file: where the decision is written; beside it, as Markdown.
+    """
+
+    to: Alias = "champion"
+    why: str = ""
+    force: bool = False
+    approved_by: str | None = None
+    decision_file: Path = Path("reports/decision.json")
+
+
+def promote(evidence: Evidence, params: PromoteParams, engine: EvaluateParams, request: Request) -> JudgeVersion:
+    """Register the judge as challenger and, where it is to be champion, ask the gate and move the alias.
 
     Args:
         evidence: the judge's weights, metrics, report and verdicts, and its rivals' verdicts.
         params: the section ``promote``.
         engine: the section ``evaluate``.
-        to: the alias that the judge is to carry.
-        why: the reason, for the record; needed with ``force``.
-        force: promote against the gate.
-        decision_file: where the decision is written; beside it, as Markdown.
+        request: what is asked for.
 
     Raises:
         GateRefusedError: a condition of the gate does not hold, or cannot be decided.
-        InputError: forced without a reason, or evidence that does not belong to the judge.
+        ApprovalAwaitedError: it could be champion, but for somebody's approval.
+        OvertakenError: another judge became champion meanwhile, or another call changed the registry.
+        InputError: forced without a reason, a retired judge, or evidence that does not belong to the judge.
         EnvironmentFault: the registry is not there.
     """
-    if force and not why.strip():
-        raise InputError("A forced promotion needs a reason.", "give one with --why.")
+    check_reason(request.why, needed=request.force)
     metrics = load_metrics(evidence.metrics)
     if evidence.judge not in metrics:
         raise InputError(f"{evidence.metrics} has no judge {evidence.judge!r}.", "add it to matrix.judges.")
@@ -63,21 +86,70 @@ def promote(
     registry = Registry(params.model_name)
     version = registry.register(evidence, params, engine)
     say(f"{version.name} version {version.number} is {CHALLENGER}{'' if version.created else ' (the same weights)'}.")
-    champion = registry.find_alias(CHAMPION)
-    if to == CHALLENGER:
+    entries, state, _ = registry.settle()
+    if request.to == CHALLENGER:
         return version
-    if champion is not None and champion.number == version.number:
+    if state.champion == version.number:
         say(f"{version.name} version {version.number} is {CHAMPION} already.")
         return version
+    _refuse_retired(version, state)
+    champion = registry.find_version(state.champion) if state.champion else None
     first = None if champion is None else registry.find_first_champion()
-    standings, notes = _gather_standings(registry, champion, first, version, challenger, evidence, force)
+    standings, notes = _gather_standings(registry, champion, first, version, challenger, evidence, request.force)
     known = {} if champion else {name: place for name, place in evidence.rivals.items() if name in metrics}
     rivals = {name: load_candidate(place) for name, place in known.items()}
     drawing = Drawing(params.alpha, engine.bootstrap_resamples, engine.seed)
     decision = decide(challenger, standings, rivals, params, drawing, notes)
-    record = _build_record(decision, version, champion, first, why, force)
-    _settle(registry, record, version, champion, decision_file)
+    record = _build_record(decision, version, champion, first, request)
+    registry.record_decision(version, record)
+    write_json(request.decision_file, record.model_dump(mode="json"))
+    write_text(request.decision_file.with_suffix(".md"), render_markdown(record))
+    _require_consent(record, params, request)
+    registry.commit(_build_entry(record, request), entries)
+    said = record.why if record.why and record.forced else decision.summary
+    say(f"{version.name} version {version.number} is {CHAMPION}. {said}")
     return version
+
+
+def _refuse_retired(version: JudgeVersion, state: Succession) -> None:
+    retirement = state.find_retirement(version.number)
+    if retirement is not None:
+        raise InputError(
+            f"{retirement.describe().capitalize()}: {retirement.why}",
+            f"take it back into service first: 'judgeforge retire {version.number} --undo --why ...'.",
+        )
+
+
+def _require_consent(record: Record, params: PromoteParams, request: Request) -> None:
+    """Require the gate's consent, or force, and a person's where the parameters ask for it."""
+    decision = record.decision
+    if decision.outcome == "refused" and not record.forced:
+        raise GateRefusedError(decision.summary, "train a better judge, or promote with --force and --why.")
+    if decision.outcome == "undecided" and not record.forced:
+        raise GateRefusedError(
+            decision.summary, "evaluate on more items, raise promote.margin, or promote with --force and --why."
+        )
+    if params.approval and not request.approved_by:
+        raise ApprovalAwaitedError(
+            f"Version {record.version} waits for approval. {decision.summary}",
+            f"read {request.decision_file.with_suffix('.md')}, then promote with --approved-by NAME.",
+        )
+
+
+def _build_entry(record: Record, request: Request) -> Entry:
+    """Build the entry of a promotion; its figures are those of what the judge was to be better in."""
+    compared = [each for each in record.decision.checks if each.kind in ("superiority", "rival")]
+    return Entry(
+        action="promote",
+        versions=(record.version,),
+        before=record.champion,
+        who=record.who,
+        why=record.why,
+        forced=record.forced,
+        approved_by=request.approved_by,
+        summary=shorten(record.decision.summary, _LONGEST_SUMMARY, placeholder=" ..."),
+        figures={each.name: round(each.challenger, 4) for each in compared if each.challenger is not None},
+    )
 
 
 def _gather_standings(
@@ -115,38 +187,17 @@ def _build_record(
     version: JudgeVersion,
     champion: JudgeVersion | None,
     first: JudgeVersion | None,
-    why: str,
-    force: bool,
+    request: Request,
 ) -> Record:
     return Record(
         who=name_user(),
         when=datetime.now(UTC).isoformat(timespec="seconds"),
-        why=why,
-        forced=force and decision.outcome != "promoted",
+        why=request.why,
+        forced=request.force and decision.outcome != "promoted",
+        approved_by=request.approved_by,
         model=version.name,
         version=version.number,
         champion=champion.number if champion else None,
         first_champion=first.number if first else None,
         decision=decision,
     )
-
-
-def _settle(
-    registry: Registry, record: Record, version: JudgeVersion, champion: JudgeVersion | None, decision_file: Path
-) -> None:
-    """Record the decision, then act on it: a champion without a record must not exist."""
-    registry.record_decision(version, record)
-    write_json(decision_file, record.model_dump(mode="json"))
-    write_text(decision_file.with_suffix(".md"), render_markdown(record))
-    decision = record.decision
-    if decision.outcome == "refused" and not record.forced:
-        raise GateRefusedError(decision.summary, "train a better judge, or promote with --force and --why.")
-    if decision.outcome == "undecided" and not record.forced:
-        raise GateRefusedError(
-            decision.summary, "evaluate on more items, raise promote.margin, or promote with --force and --why."
-        )
-    tags = {f"promoted_{key}": str(getattr(record, key)) for key in ("who", "when", "why", "forced")}
-    first = {FIRST_TAG: "true"} if champion is None else {}
-    registry.crown(version, champion, tags | first | {"decision": decision.summary})
-    said = why if (why := record.why) and record.forced else decision.summary
-    say(f"{version.name} version {version.number} is {CHAMPION}. {said}")

@@ -39,8 +39,9 @@ class Source:
             job = Job(model=self._model.resolve(), base=self._base, params=params)
             return Judge(self._model.name, job) if always else None
         name = load_section("promote", PromoteParams).model_name
+        from judgeforge.promote.aliases import CHAMPION  # noqa: PLC0415
         from judgeforge.promote.fetching import fetch_judge  # noqa: PLC0415 - mlflow takes seconds
-        from judgeforge.promote.registry import CHAMPION, Registry  # noqa: PLC0415
+        from judgeforge.promote.registry import Registry  # noqa: PLC0415
 
         registry = Registry(name)
         version = registry.find_alias(CHAMPION)

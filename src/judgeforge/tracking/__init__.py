@@ -11,6 +11,7 @@ from judgeforge.tracking.store import (
     check_tracking_server,
     open_client,
     store_exists,
+    tenacious_store,
     tracking_address,
     using_store,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "open_client",
     "stage_run",
     "store_exists",
+    "tenacious_store",
     "tracking_address",
     "using_store",
     "watch_machine",

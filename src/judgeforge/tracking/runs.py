@@ -174,7 +174,10 @@ def _standard_tags() -> dict[str, str]:
 
 
 def name_user() -> str:
-    """Name the person, or the account, that runs this process."""
+    """Name the person, or the account, that runs this process: as the tracking server knows them, if it does."""
+    known = os.environ.get("MLFLOW_TRACKING_USERNAME")
+    if known:
+        return known
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name

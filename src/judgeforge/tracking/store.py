@@ -81,6 +81,17 @@ def using_store() -> Iterator[None]:
         ) from error
 
 
+@contextlib.contextmanager
+def tenacious_store() -> Iterator[None]:
+    """Use the store inside for what must not be given up at once: some seconds of silence are waited out.
+
+    Raises:
+        EnvironmentFault: see ``using_store``.
+    """
+    with using_store(), http_limits(retries=3, timeout_s=60):
+        yield
+
+
 def explain(error: Exception) -> str:
     """Give an error's first line, without the credentials that an address in it may hold."""
     address = tracking_address()

@@ -6,11 +6,20 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+
+from judgeforge.files import write_json
+from judgeforge.grading.templates import write_template
+from judgeforge.params import EvaluateParams, Params, PromoteParams
+from judgeforge.promote.evidence import Evidence
+from judgeforge.promote.run import Request, promote
+from tests.evaluations import build_rows, write_rows
+from tests.integration.tracked.judges import HALF, NAME
 
 
 @pytest.fixture(scope="session")
@@ -85,3 +94,53 @@ def server(fresh_store: Path, tmp_path_factory: pytest.TempPathFactory, monkeypa
     monkeypatch.setenv("MLFLOW_TRACKING_URI", running.address)
     yield running
     running.stop()
+
+
+@pytest.fixture
+def make_evidence(tmp_path: Path, template: Any, engine: EvaluateParams) -> Callable[..., Evidence]:
+    """Build a judge of its own weights for each seed, with the mistakes given (see ``tests.evaluations``)."""
+    from judgeforge.base.miniature import build_miniature
+
+    def make(seed: int, *wrong: Any, **facts: Any) -> Evidence:
+        root = tmp_path / "work" / str(seed)
+        model = root / "merged"
+        if not model.is_dir():
+            model.mkdir(parents=True)
+            build_miniature(model, "float32", seed)
+            write_template(template, model)
+        write_rows(root / "evaluation/merged", build_rows("merged", *wrong), engine, **facts)
+        write_rows(root / "evaluation/base", build_rows("base", range(120), HALF), engine)
+        entry = {"d": {"format": "direct", "unparsable_rate": 0.0, "metrics": {"pearson": {"value": seed / 10}}}}
+        write_json(root / "metrics.json", {"merged": entry, "base": entry, "differences": {}})
+        (root / "report.html").write_text("<html>")
+        return Evidence(
+            judge="merged",
+            model=model,
+            base=None,
+            metrics=root / "metrics.json",
+            page=root / "report.html",
+            verdicts=root / "evaluation/merged",
+            rivals={"base": root / "evaluation/base"},
+        )
+
+    return make
+
+
+@pytest.fixture
+def engine(params: Params) -> EvaluateParams:
+    options = {"max_new_tokens": 8, "dtype": "float32", "cpu_threads": 1, "bootstrap_resamples": 300}
+    return params.evaluate.model_copy(update=options)
+
+
+@pytest.fixture
+def section(params: Params) -> PromoteParams:
+    return params.promote.model_copy(update={"model_name": NAME, "primary": ("d/pearson", "p/accuracy")})
+
+
+@pytest.fixture
+def run_promotion(section: PromoteParams, engine: EvaluateParams, tmp_path: Path) -> Callable[..., Any]:
+
+    def run(evidence: Evidence, **asked: Any) -> Any:
+        return promote(evidence, section, engine, Request(decision_file=tmp_path / "decision.json", **asked))
+
+    return run

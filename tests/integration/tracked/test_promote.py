@@ -1,6 +1,5 @@
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,65 +9,15 @@ import pytest
 from judgeforge.errors import InputError
 from judgeforge.files import load_json, write_json
 from judgeforge.grading.templates import load_template, write_template
-from judgeforge.params import EvaluateParams, Params
+from judgeforge.params import Params
 from judgeforge.promote.candidate import load_candidate
 from judgeforge.promote.decision import Record
-from judgeforge.promote.evidence import Evidence
 from judgeforge.promote.fetching import fetch_judge
-from judgeforge.promote.run import GateRefusedError, promote
-from tests.evaluations import build_rows, write_rows
+from judgeforge.promote.run import GateRefusedError
+from tests.integration.tracked.judges import FEW, HALF, MANY, MORE, NAME, find_aliases
 
-NAME = "test-judge"
-FEW, MORE, MANY, HALF = (range(0, 120, step) for step in (12, 6, 3, 2))
 ITEM: dict[str, Any] = {"instruction": "Add 1 and 1.", "criteria": "Is it right?"}
 ITEM |= {f"level_{score}": f"level {score}" for score in range(1, 6)}
-
-
-@pytest.fixture
-def make_evidence(tmp_path: Path, template: Any, engine: EvaluateParams) -> Callable[..., Evidence]:
-    """Build a judge of its own weights for each seed, with the mistakes given (see ``tests.evaluations``)."""
-    from judgeforge.base.miniature import build_miniature
-
-    def make(seed: int, *wrong: Any, **facts: Any) -> Evidence:
-        root = tmp_path / "work" / str(seed)
-        model = root / "merged"
-        if not model.is_dir():
-            model.mkdir(parents=True)
-            build_miniature(model, "float32", seed)
-            write_template(template, model)
-        write_rows(root / "evaluation/merged", build_rows("merged", *wrong), engine, **facts)
-        write_rows(root / "evaluation/base", build_rows("base", range(120), HALF), engine)
-        entry = {"d": {"format": "direct", "unparsable_rate": 0.0, "metrics": {"pearson": {"value": seed / 10}}}}
-        write_json(root / "metrics.json", {"merged": entry, "base": entry, "differences": {}})
-        (root / "report.html").write_text("<html>")
-        return Evidence(
-            judge="merged",
-            model=model,
-            base=None,
-            metrics=root / "metrics.json",
-            page=root / "report.html",
-            verdicts=root / "evaluation/merged",
-            rivals={"base": root / "evaluation/base"},
-        )
-
-    return make
-
-
-@pytest.fixture
-def engine(params: Params) -> EvaluateParams:
-    options = {"max_new_tokens": 8, "dtype": "float32", "cpu_threads": 1, "bootstrap_resamples": 300}
-    return params.evaluate.model_copy(update=options)
-
-
-@pytest.fixture
-def run_promotion(params: Params, engine: EvaluateParams, tmp_path: Path) -> Callable[..., Any]:
-    section = params.promote.model_copy(update={"model_name": NAME, "primary": ("d/pearson", "p/accuracy")})
-
-    def run(evidence: Evidence, to: str = "champion", why: str = "", force: bool = False) -> Any:
-        decision = tmp_path / "decision.json"
-        return promote(evidence, section, engine, to=to, why=why, force=force, decision_file=decision)  # type: ignore[arg-type]
-
-    return run
 
 
 def load_decision(tmp_path: Path) -> dict[str, Any]:
@@ -76,10 +25,6 @@ def load_decision(tmp_path: Path) -> dict[str, Any]:
     assert Record.model_validate(document).model_dump(mode="json") == document
     assert document["decision"]["summary"] in (tmp_path / "decision.md").read_text()
     return document
-
-
-def find_aliases(store: Any) -> dict[str, str]:
-    return {alias: str(number) for alias, number in store.get_registered_model(NAME).aliases.items()}
 
 
 def grade(rows: list[dict[str, Any]], alias: str) -> Any:
