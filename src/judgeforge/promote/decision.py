@@ -89,6 +89,7 @@ class Record(BaseModel):
         when: ISO 8601, UTC.
         why: the reason that was given.
         forced: the version was made champion against the gate.
+        awaits_approval: a person has to agree before the version becomes champion.
         approved_by: who agreed; None: nobody was asked, or nobody has yet.
         model: the registered model.
         version: the challenger's.
@@ -103,6 +104,7 @@ class Record(BaseModel):
     when: str
     why: str
     forced: bool
+    awaits_approval: bool = False
     approved_by: str | None = None
     model: str
     version: str

@@ -100,11 +100,11 @@ def promote(evidence: Evidence, params: PromoteParams, engine: EvaluateParams, r
     rivals = {name: load_candidate(place) for name, place in known.items()}
     drawing = Drawing(params.alpha, engine.bootstrap_resamples, engine.seed)
     decision = decide(challenger, standings, rivals, params, drawing, notes)
-    record = _build_record(decision, version, champion, first, request)
+    record = _build_record(decision, version, champion, first, request, params.approval)
     registry.record_decision(version, record)
     write_json(request.decision_file, record.model_dump(mode="json"))
     write_text(request.decision_file.with_suffix(".md"), render_markdown(record))
-    _require_consent(record, params, request)
+    _require_consent(record, request)
     registry.commit(_build_entry(record, request), entries)
     said = record.why if record.why and record.forced else decision.summary
     say(f"{version.name} version {version.number} is {CHAMPION}. {said}")
@@ -120,8 +120,8 @@ def _refuse_retired(version: JudgeVersion, state: Succession) -> None:
         )
 
 
-def _require_consent(record: Record, params: PromoteParams, request: Request) -> None:
-    """Require the gate's consent, or force, and a person's where the parameters ask for it."""
+def _require_consent(record: Record, request: Request) -> None:
+    """Require the gate's consent, or force, and a person's where it is asked for."""
     decision = record.decision
     if decision.outcome == "refused" and not record.forced:
         raise GateRefusedError(decision.summary, "train a better judge, or promote with --force and --why.")
@@ -129,9 +129,9 @@ def _require_consent(record: Record, params: PromoteParams, request: Request) ->
         raise GateRefusedError(
             decision.summary, "evaluate on more items, raise promote.margin, or promote with --force and --why."
         )
-    if params.approval and not request.approved_by:
+    if record.awaits_approval:
         raise ApprovalAwaitedError(
-            f"Version {record.version} waits for approval. {decision.summary}",
+            f"Version {record.version} waits for approval. By the gate: {decision.summary}",
             f"read {request.decision_file.with_suffix('.md')}, then promote with --approved-by NAME.",
         )
 
@@ -188,12 +188,15 @@ def _build_record(
     champion: JudgeVersion | None,
     first: JudgeVersion | None,
     request: Request,
+    approval: bool,
 ) -> Record:
+    forced = request.force and decision.outcome != "promoted"
     return Record(
         who=name_user(),
         when=datetime.now(UTC).isoformat(timespec="seconds"),
         why=request.why,
-        forced=request.force and decision.outcome != "promoted",
+        forced=forced,
+        awaits_approval=approval and not request.approved_by and (forced or decision.outcome == "promoted"),
         approved_by=request.approved_by,
         model=version.name,
         version=version.number,

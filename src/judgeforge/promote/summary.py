@@ -72,11 +72,13 @@ def render_markdown(record: Record) -> str:
     """Render a decision as a page: the sentence first, then a table of the checks."""
     decision = record.decision
     champion = f"champion {record.champion}" if record.champion else "no champion yet"
-    forced = " It was made champion all the same, by hand." if record.forced else ""
+    forced = " It was to be made champion all the same, by hand." if record.forced else ""
+    consent = " It waits for approval." if record.awaits_approval else ""
+    consent += f" Approved by {record.approved_by}." if record.approved_by else ""
     lines = [
         f"# {record.model}, version {record.version}: {decision.outcome}",
         "",
-        f"{decision.summary}{forced}",
+        f"{decision.summary}{forced}{consent}",
         "",
         f"Asked by {record.who} on {record.when}; {champion}. Reason given: {record.why or 'none'}.",
         "",

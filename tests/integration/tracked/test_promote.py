@@ -155,8 +155,8 @@ def test_what_cannot_be_decided_promotes_nothing(
 def test_a_champion_promoted_before_there_was_a_tag_is_the_only_one_to_stand_against(
     store: Any, make_evidence: Any, run_promotion: Any, tmp_path: Path
 ) -> None:
-    run_promotion(make_evidence(1, MANY))
-    store.delete_model_version_tag(NAME, "1", "first_champion")
+    run_promotion(make_evidence(1, MANY), to="challenger")
+    store.set_registered_model_alias(NAME, "champion", "1")
     run_promotion(make_evidence(2, FEW))
     notes = load_decision(tmp_path)["decision"]["notes"]
     assert "No version is known to be the first champion" in notes[0]
