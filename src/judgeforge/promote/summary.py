@@ -72,7 +72,8 @@ def render_markdown(record: Record) -> str:
     """Render a decision as a page: the sentence first, then a table of the checks."""
     decision = record.decision
     champion = f"champion {record.champion}" if record.champion else "no champion yet"
-    forced = " It was to be made champion all the same, by hand." if record.forced else ""
+    made = "is to be" if record.awaits_approval else "was"
+    forced = f" It {made} made champion all the same, by hand." if record.forced else ""
     consent = " It waits for approval." if record.awaits_approval else ""
     consent += f" Approved by {record.approved_by}." if record.approved_by else ""
     lines = [

@@ -18,6 +18,9 @@ PARENT_VARIABLE = "JUDGEFORGE_PARENT_RUN_ID"
 
 _DEFAULT_ADDRESS = "sqlite:///mlflow.db"
 _EXPERIMENT = "judgeforge"
+_TENACITY = 3
+"""Retries of a call that must not be given up at once: some 15 seconds of silence, since MLflow waits 2, 4 and 8."""
+
 _LOCK_FILE = Path(".judgeforge/mlflow.lock")
 
 
@@ -88,7 +91,7 @@ def tenacious_store() -> Iterator[None]:
     Raises:
         EnvironmentFault: see ``using_store``.
     """
-    with using_store(), http_limits(retries=3, timeout_s=60):
+    with using_store(), http_limits(_TENACITY, timeout_s=60):
         yield
 
 

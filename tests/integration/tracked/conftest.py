@@ -2,15 +2,12 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from judgeforge.files import write_json
@@ -20,6 +17,7 @@ from judgeforge.promote.evidence import Evidence
 from judgeforge.promote.run import Request, promote
 from tests.evaluations import build_rows, write_rows
 from tests.integration.tracked.judges import HALF, NAME
+from tests.integration.tracked.servers import Server
 
 
 @pytest.fixture(scope="session")
@@ -42,47 +40,6 @@ def store(fresh_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     from mlflow import MlflowClient
 
     return MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
-
-
-class Server:
-    """``mlflow server`` over an SQLite file, on a loopback port that stays the same over restarts."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.address = f"http://127.0.0.1:{self.port}"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start and wait until it answers."""
-        options = ["--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db", "--workers", "1"]
-        options += ["--artifacts-destination", str(self.folder / "artifacts"), "--host", "127.0.0.1"]
-        with (self.folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "mlflow", "server", *options, "--port", str(self.port)],
-                cwd=self.folder,
-                stdout=log,
-                stderr=log,
-                env=os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-                start_new_session=True,
-            )
-        deadline = time.monotonic() + 90
-        while time.monotonic() < deadline:
-            try:
-                if httpx.get(f"{self.address}/health", timeout=1).status_code == 200:
-                    return
-            except httpx.HTTPError:
-                time.sleep(0.2)
-        raise RuntimeError((self.folder / "server.log").read_text()[-2000:])
-
-    def stop(self) -> None:
-        """Kill it and its workers."""
-        if self._process is not None:
-            os.killpg(self._process.pid, 9)
-            self._process.wait()
-            self._process = None
 
 
 @pytest.fixture
