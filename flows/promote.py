@@ -7,12 +7,15 @@ from typing import Literal
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.exceptions import MissingContextError
+from pydantic import PositiveInt
 
 from flows.commands import ending_commands, explain_exit, run_command
 from judgeforge.tracking import PARENT_VARIABLE, check_tracking_server
 
-Outcome = Literal["registered", "promoted", "refused"]
-_REFUSED = 3  # exit status of judgeforge.promote where the gate says no, or cannot decide
+Outcome = Literal["registered", "promoted", "refused", "awaits approval"]
+AWAITED: Outcome = "awaits approval"
+_REFUSED, _AWAITED = 3, 4
+"""Exit statuses of judgeforge.promote: the gate says no, or cannot decide; a person has to agree."""
 
 
 def find_logger() -> "logging.Logger | logging.LoggerAdapter[logging.Logger]":
@@ -24,7 +27,9 @@ def find_logger() -> "logging.Logger | logging.LoggerAdapter[logging.Logger]":
 
 
 @task(name="promote", task_run_name="promote", cache_policy=NO_CACHE)
-def promote_judge(to: str, why: str, force: bool = False, parent_run: str | None = None) -> Outcome:
+def promote_judge(
+    to: str, why: str, force: bool = False, parent_run: str | None = None, approved: tuple[str, str] | None = None
+) -> Outcome:
     """Run ``python -m judgeforge.promote``.
 
     Args:
@@ -32,29 +37,63 @@ def promote_judge(to: str, why: str, force: bool = False, parent_run: str | None
         why: the reason, for the record.
         force: promote against the gate.
         parent_run: the MLflow run in which the registration nests.
+        approved: the version that was approved, and who approved it.
 
     Raises:
         InputError, EnvironmentFault: what the program says.
     """
     log = find_logger()
     command = [sys.executable, "-m", "judgeforge.promote", "--to", to, "--why", why, *(["--force"] if force else [])]
+    if approved:
+        command += ["--only-version", approved[0], "--approved-by", approved[1]]
     finished = run_command(command, {PARENT_VARIABLE: parent_run} if parent_run else {}, log.info)
     if finished.code == _REFUSED:
         return "refused"
+    if finished.code == _AWAITED:
+        return AWAITED
     if finished.code:
         raise explain_exit("promote", finished.code, finished.output)
     return "promoted" if to == "champion" else "registered"
 
 
+def seek_approval(why: str, force: bool, hours: int) -> Outcome:
+    """Pause the flow until a person answers, and act on the answer: the gate is asked again, for much may have changed.
+
+    Args:
+        why: the reason, for the record.
+        force: promote against the gate.
+        hours: how long to wait.
+    """
+    from flows.approval import ask_for_approval, read_version  # noqa: PLC0415 - only where approval is asked for
+
+    log, version = find_logger(), read_version()
+    answer = ask_for_approval(hours, log)
+    if answer is None:
+        return AWAITED
+    if not answer.approve:
+        log.info("%s does not approve of version %s: %s", answer.name, version, answer.comment or "no reason given")
+        return "refused"
+    reason = "; ".join(filter(None, (why, answer.comment)))
+    with ending_commands():
+        return promote_judge("champion", reason, force, approved=(version, answer.name))
+
+
 @flow(name="promote")
-def promote(to: Literal["challenger", "champion"] = "champion", why: str = "", force: bool = False) -> Outcome:
+def promote(
+    to: Literal["challenger", "champion"] = "champion",
+    why: str = "",
+    force: bool = False,
+    approval_hours: PositiveInt = 72,
+) -> Outcome:
     """Register the judge and let the gate decide, apart from any training.
 
     Args:
         to: ``challenger`` or ``champion``.
         why: the reason, for the record.
         force: promote against the gate; needs ``why``.
+        approval_hours: how long the run pauses for a person's approval, where ``promote.approval`` is on.
     """
     check_tracking_server()
     with ending_commands():
-        return promote_judge(to, why, force)
+        outcome = promote_judge(to, why, force)
+    return seek_approval(why, force, approval_hours) if outcome == AWAITED else outcome

@@ -25,7 +25,7 @@ from pydantic import PositiveInt
 
 from flows.commands import ending_commands, explain_stage, is_stopping, run_command
 from flows.pipeline import Graph, find_stale_stages, is_busy, load_graph, select_stages
-from flows.promote import find_logger, promote_judge
+from flows.promote import AWAITED, find_logger, promote_judge, seek_approval
 from flows.workspace import choose_parallelism, has_been_retrained, note_retrained, workspace_lock
 from judgeforge.errors import EnvironmentFault, InputError, JudgeforgeError
 from judgeforge.lineage import describe_lineage, find_out
@@ -36,7 +36,7 @@ from judgeforge.stage import DEBUG_VARIABLE
 from judgeforge.stage import run_stage as run_program
 from judgeforge.tracking import PARENT_VARIABLE, Run, check_tracking_server, stage_run
 
-Outcome = Literal["nothing changed", "registered", "promoted", "refused"]
+Outcome = Literal["nothing changed", "registered", "promoted", "refused", "awaits approval"]
 Future = PrefectConcurrentFuture[None]
 _BUSY_PAUSE_S, _BUSY_LIMIT_S = 1.0, 1800.0
 _WAKE_S = 0.5
@@ -146,12 +146,13 @@ def _wait_for_one(futures: list[Future]) -> Future:
 
 
 @flow(name="retrain")
-def retrain(promote: bool = True, max_parallel: PositiveInt | None = None) -> Outcome:
+def retrain(promote: bool = True, max_parallel: PositiveInt | None = None, approval_hours: PositiveInt = 72) -> Outcome:
     """Run every stale stage, record the retraining in one MLflow run, register the judge, and let the gate decide.
 
     Args:
         promote: whether to ask the gate; otherwise the judge is only registered.
         max_parallel: stages at a time; None: by the machine's cores, memory and GPU.
+        approval_hours: how long the run pauses for a person's approval, where ``promote.approval`` is on.
     """
     log = find_logger()
     params = load_params()
@@ -170,7 +171,10 @@ def retrain(promote: bool = True, max_parallel: PositiveInt | None = None) -> Ou
             outcome = promote_judge("champion" if promote else "challenger", "retraining", parent_run=run.run_id)
             run.set_tags({"outcome": outcome})
         note_retrained(params, promote)
-    log.info("The judge is %s.", {"refused": "registered; the gate did not let it pass"}.get(outcome, outcome))
+    if outcome == AWAITED:
+        outcome = seek_approval("retraining", force=False, hours=approval_hours)  # others may work here meanwhile
+        run.set_tags({"outcome": outcome})
+    log.info("The judge is %s.", {"refused": "registered; it did not pass"}.get(outcome, outcome))
     return outcome
 
 

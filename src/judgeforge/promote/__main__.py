@@ -28,6 +28,9 @@ def main(
     approved_by: Annotated[
         str | None, typer.Option(help="Who has read the decision and agrees, where promote.approval is on.")
     ] = None,
+    only_version: Annotated[
+        str | None, typer.Option(help="Do nothing unless the judge is this version, the one that was approved.")
+    ] = None,
     decision: Annotated[Path, typer.Option(help="Where to write the decision; beside it as .md.")] = Path(
         "reports/decision.json"
     ),
@@ -42,7 +45,7 @@ def main(
     params = load_section("promote", PromoteParams)
     engine = load_section("evaluate", EvaluateParams)
     evidence = collect_evidence(params.judge, model, base, metrics, page, evaluation)
-    promote(evidence, params, engine, Request(to, why, force, approved_by, decision))
+    promote(evidence, params, engine, Request(to, why, force, only_version, approved_by, decision))
 
 
 if __name__ == "__main__":

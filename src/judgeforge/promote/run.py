@@ -51,6 +51,7 @@ class Request:
         to: the alias that the judge is to carry.
         why: the reason, for the record; needed with ``force``.
         force: promote against the gate.
+        only_version: do nothing unless the judge is this version: what was approved is what is promoted.
         approved_by: who has looked at the evidence and agrees; needed where ``promote.approval`` is on.
         decision_file: where the decision is written; beside it, as Markdown.
     """
@@ -58,6 +59,7 @@ class Request:
     to: Alias = "champion"
     why: str = ""
     force: bool = False
+    only_version: str | None = None
     approved_by: str | None = None
     decision_file: Path = Path("reports/decision.json")
 
@@ -92,7 +94,7 @@ def promote(evidence: Evidence, params: PromoteParams, engine: EvaluateParams, r
     if state.champion == version.number:
         say(f"{version.name} version {version.number} is {CHAMPION} already.")
         return version
-    _refuse_retired(version, state)
+    _refuse_wrong(version, state, request)
     champion = registry.find_version(state.champion) if state.champion else None
     first = None if champion is None else registry.find_first_champion()
     standings, notes = _gather_standings(registry, champion, first, version, challenger, evidence, request.force)
@@ -111,7 +113,12 @@ def promote(evidence: Evidence, params: PromoteParams, engine: EvaluateParams, r
     return version
 
 
-def _refuse_retired(version: JudgeVersion, state: Succession) -> None:
+def _refuse_wrong(version: JudgeVersion, state: Succession, request: Request) -> None:
+    if request.only_version is not None and version.number != request.only_version:
+        raise InputError(
+            f"The judge here is version {version.number}, not {request.only_version}.",
+            "it was trained again meanwhile: ask for approval of the new one.",
+        )
     retirement = state.find_retirement(version.number)
     if retirement is not None:
         raise InputError(

@@ -19,6 +19,10 @@ from tests.evaluations import build_rows, write_rows
 from tests.integration.tracked.judges import HALF, NAME
 from tests.integration.tracked.servers import Server
 
+ROOT = Path(__file__).parents[3]
+sys.path.insert(0, str(ROOT))  # flows belong to the checkout and are not installed
+TINY = Path(__file__).with_name("tiny")
+
 
 @pytest.fixture(scope="session")
 def fresh_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -101,3 +105,24 @@ def run_promotion(section: PromoteParams, engine: EvaluateParams, tmp_path: Path
         return promote(evidence, section, engine, Request(decision_file=tmp_path / "decision.json", **asked))
 
     return run
+
+
+@pytest.fixture
+def project(store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a tiny DVC project whose stages take no time."""
+    shutil.copy(TINY / "tiny_stage.py", tmp_path)
+    text = (ROOT / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(
+        text.replace("[embedded_direct/pearson, embedded_pairwise/accuracy]", "[d/pearson]")
+    )
+    shutil.copy(TINY / "pipeline.yaml", tmp_path / "dvc.yaml")  # under its own name DVC would find it in the checkout
+    for name, value in {
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),  # this checkout's, wherever it is installed from
+        "DVC_NO_ANALYTICS": "1",
+        "PREFECT_HOME": str(tmp_path / "home"),
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    (tmp_path / "home").mkdir()
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"], check=True)
+    return tmp_path
