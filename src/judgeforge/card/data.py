@@ -27,6 +27,7 @@ def describe_data(facts: Facts) -> Section:
         else "There is no data card beside this one: the stage `prepare` left none."
     )
     parts = [
+        "The judges beside this one were trained on these rows, this one was not." if facts.is_untaught else "",
         f"{beside} {synthetic}".strip(),
         _tabulate_sources(facts),
         _describe_splits(facts.statistics),

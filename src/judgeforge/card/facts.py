@@ -92,8 +92,19 @@ class Facts:
 
     @property
     def name(self) -> str:
-        """What the judge is called: the registered model's name."""
-        return self.promote.model_name
+        """What the judge is called: the registered model's name, or one made of it."""
+        own = self.promote.model_name
+        return own if self.is_registered else f"{own}-{self.places.judge}"
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether it is the judge that promotion registers."""
+        return self.places.judge == self.promote.judge
+
+    @property
+    def is_untaught(self) -> bool:
+        """Whether it was not taught to judge: the base, or the base that knows the form of a verdict."""
+        return self.places.judge in ("base", "form")
 
     @property
     def evaluation(self) -> Evaluation | None:

@@ -26,15 +26,21 @@ levels:
 
 def describe_judge(facts: Facts) -> Section:
     """Say what it is."""
-    taught = enumerate_words([FORMATS[kind] for kind in facts.formats]) if facts.formats else ""
     note = JUDGE_NOTES.get(facts.places.judge, "")
     text = (
         f"{code(facts.name)} is an LLM judge: a language model that grades other models' answers. It reads an "
         "instruction, one or two responses, a rubric and, if there is one, a reference answer; it writes feedback and "
         "closes with a verdict."
     )
-    learnt = f"It was trained for {taught}." if taught else "What it was trained for is not recorded in its files."
-    return Section("judge", "The judge", join([f"{text} {learnt}", _tabulate_facts(facts, note)]))
+    return Section("judge", "The judge", join([f"{text} {_describe_schooling(facts)}", _tabulate_facts(facts, note)]))
+
+
+def _describe_schooling(facts: Facts) -> str:
+    if facts.is_untaught:
+        return "This one was not taught to judge: it is a baseline."
+    if not facts.formats:
+        return "What it was trained for is not recorded in its files."
+    return f"It was trained for {enumerate_words([FORMATS[kind] for kind in facts.formats])}."
 
 
 def _tabulate_facts(facts: Facts, note: str) -> str:
@@ -47,8 +53,9 @@ def _tabulate_facts(facts: Facts, note: str) -> str:
         ["parameters", f"{count:,}" if count else NOT_RECORDED],
         ["base", f"{describe_base(facts.base)}; licence: {escape(find_base_licence(facts) or NOT_STATED)}"],
         ["licence", escape(facts.promote.licence or NOT_STATED)],
-        ["languages of the training data", _list_languages(facts)],
     ]
+    if not facts.is_untaught:
+        rows.append(["languages of the training data", _list_languages(facts)])
     return tabulate(["", ""], rows)
 
 
@@ -65,7 +72,9 @@ def describe_use(facts: Facts) -> Section:
         "was trained for, where people look at a sample of the verdicts.",
         "To rank models or versions of a model in development, on the average of many items.",
     ]
-    if is_synthetic(facts):
+    if facts.is_untaught:
+        meant = ["As a baseline: what judges that were trained are above it, they are by judging."]
+    elif is_synthetic(facts):
         meant = ["To see a judge learn, and to try out the program: its training data is synthetic."]
     elsewhere = enumerate_words([escape(name_benchmark(name)) for name in sorted(_list_measured(facts))] or ["nothing"])
     other = [
@@ -73,7 +82,9 @@ def describe_use(facts: Facts) -> Section:
         f"On other text than it was measured on ({elsewhere}), unless it is measured there first.",
         "As a judge of facts: it has no source but its weights, the rubric and the reference answer.",
     ]
-    if is_synthetic(facts):
+    if facts.is_untaught:
+        other.insert(0, "As a judge: it was not taught to be one.")
+    elif is_synthetic(facts):
         other.insert(0, "As a judge of real text: nothing can be said of that from a synthetic collection.")
     if missing := [FORMATS[kind] for kind in FORMATS if facts.formats and kind not in facts.formats]:
         other.append(f"For {enumerate_words(missing)}: it was not trained for it.")
@@ -97,14 +108,15 @@ def describe_asking(facts: Facts) -> Section:
     if "pairwise" in facts.formats:
         commands.append(f'judgeforge grade --model {model}{base} {item} --response "Twelve." --response-b "13."')
     commands += [f"judgeforge serve --model {model}{base}"]
-    python = f'import mlflow\n\njudge = mlflow.pyfunc.load_model("models:/{facts.name}@champion")'
+    python = f'import mlflow\n\njudge = mlflow.pyfunc.load_model("models:/{facts.promote.model_name}@champion")'
     parts = [
         "With judgeforge, from its folder; `rubric.yaml` holds a question and what each score means:",
         fence("\n".join(commands), "bash"),
         fence(_RUBRIC, "yaml"),
-        "From MLflow's registry, where it was registered:",
-        fence(f"{python}\nverdicts = judge.predict(frame)", "python"),
     ]
+    if facts.is_registered:
+        parts.append("From MLflow's registry, if it is the champion:")
+        parts.append(fence(f"{python}\nverdicts = judge.predict(frame)", "python"))
     return Section("asking", "How to use it", join([*parts, _describe_prompts(facts.template)]))
 
 

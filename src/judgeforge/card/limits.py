@@ -42,6 +42,9 @@ def describe_limits(facts: Facts) -> Section:
 
 
 def _list_of_data(facts: Facts) -> Iterator[str]:
+    if facts.is_untaught:
+        yield "It was not taught to judge."
+        return
     if is_synthetic(facts):
         yield "The training data is synthetic: what it says of this judge says nothing about other text."
     if languages := list_languages(facts.statistics):

@@ -130,6 +130,15 @@ def test_a_judge_that_the_report_is_not_about_has_no_differences(places: Places)
     assert "How this judge stands to the others, item by item: not measured." in card
     assert "It was trained for pairwise ranking (two responses, the better one)." in card
     assert "For direct assessment (one response, a score): it was not trained for it." in card
+    assert "# our-judge-pairwise" in card and "models:/" not in card, "it is not what the registry holds"
+
+
+@pytest.mark.parametrize("judge", ["base", "form"])
+def test_what_was_not_taught_to_judge_is_a_baseline(places: Places, judge: str) -> None:
+    Path(f"models/{judge}").mkdir()
+    card = read_card(places.model_copy(update={"judge": judge, "model": Path(f"models/{judge}")}))
+    assert "This one was not taught to judge: it is a baseline." in card
+    assert "this one was not." in card and "It learnt from text" not in card
 
 
 def test_values_that_were_changed_since_are_not_told_of_the_judge(places: Places) -> None:
