@@ -48,6 +48,7 @@ COMMANDS = {name: Command(f"judgeforge.{name}.__main__", "main", summary) for na
     "retire": Command("judgeforge.cli.registry", "retire", "Bar a version from becoming champion."),
     "grade": Command("judgeforge.cli.grade", "grade", "Grade one item, or a file of items."),
     "serve": Command("judgeforge.cli.serve", "serve", "Serve the judge over HTTP."),
+    "card": Command("judgeforge.cli.card", "card", "Write the model card of a judge."),
     "seen": Command("judgeforge.cli.seen", "seen", "Tell which judges had seen a row of the collection."),
     "teacher": Command("judgeforge.cli.teacher", "teacher", "Take in a teacher's batch results, write the next."),
     "rank": Command("judgeforge.cli.rank", "rank", "Rank several responses to one instruction."),

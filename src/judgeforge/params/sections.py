@@ -233,6 +233,8 @@ class PromoteParams(Section):
         max_swap_inconsistency: likewise of the pairs of which the other response is preferred in the other order.
         max_position_bias: likewise of ``position_bias``, to either side.
         max_length_bias: likewise of ``length_bias``, to either side.
+        licence: of the judge, as an SPDX identifier, for its model card; None: nobody has stated one.
+        base_licence: likewise of the base model; None: as the package says that it came in.
     """
 
     model_name: str = Field(min_length=1)
@@ -247,3 +249,5 @@ class PromoteParams(Section):
     max_swap_inconsistency: Fraction
     max_position_bias: Fraction
     max_length_bias: Fraction
+    licence: Annotated[str, Field(min_length=1)] | None
+    base_licence: Annotated[str, Field(min_length=1)] | None

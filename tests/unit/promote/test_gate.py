@@ -27,6 +27,8 @@ PARAMS = PromoteParams(
     max_swap_inconsistency=0.5,
     max_position_bias=0.2,
     max_length_bias=0.2,
+    licence=None,
+    base_licence=None,
 )
 DRAWING = Drawing(alpha=0.05, resamples=300, seed=1)
 SOME, MORE, MANY = range(0, 120, 12), range(0, 120, 6), range(0, 120, 3)
