@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from judgeforge.card.places import Places
+from judgeforge.card.write import write_card
 from judgeforge.errors import InputError
 from judgeforge.files import read_text, write_json
 from judgeforge.lineage import describe_lineage, describe_packages
@@ -24,6 +26,7 @@ from judgeforge.tracking import PARENT_VARIABLE, open_client, stage_run, tenacio
 _EVIDENCE_TAG, _JUDGE_TAG, _PARENT_TAG = "evidence_digest", "judge", "parent_run"
 _EVIDENCE_FOLDER = "evidence"
 _METRICS_FILE, _PAGE_FILE = f"{_EVIDENCE_FOLDER}/metrics.json", f"{_EVIDENCE_FOLDER}/report.html"
+_CARD_FOLDER = f"{_EVIDENCE_FOLDER}/card"
 _VERDICTS_FOLDER = f"{_EVIDENCE_FOLDER}/verdicts"
 
 
@@ -193,6 +196,17 @@ class Registry:
         self.client.log_artifacts(run_id, str(evidence.verdicts), _VERDICTS_FOLDER)
         for paper in evidence.papers:
             self.client.log_artifact(run_id, str(paper), _EVIDENCE_FOLDER)
+        places = Places(
+            judge=evidence.judge,
+            model=evidence.model,
+            base=evidence.base,
+            metrics=evidence.metrics,
+            verdicts=evidence.verdicts,
+            decision=None,
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            write_card(places, Path(folder) / "card")
+            self.client.log_artifacts(run_id, str(Path(folder) / "card"), _CARD_FOLDER)
 
     def _create(self, evidence: Evidence, params: PromoteParams, engine: EvaluateParams, tags: dict[str, str]) -> Any:
         import mlflow  # noqa: PLC0415

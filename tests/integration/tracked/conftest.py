@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from judgeforge.files import write_json
+from judgeforge.files import load_json, write_json
 from judgeforge.grading.templates import write_template
 from judgeforge.params import EvaluateParams, Params, PromoteParams
 from judgeforge.promote.evidence import Evidence
@@ -63,6 +63,8 @@ def make_evidence(tmp_path: Path, template: Any, engine: EvaluateParams) -> Call
     from judgeforge.base.miniature import build_miniature
 
     def make(seed: int, *wrong: Any, **facts: Any) -> Evidence:
+        if not Path("params.yaml").exists():
+            shutil.copy(ROOT / "params.yaml", ".")
         root = tmp_path / "work" / str(seed)
         model = root / "merged"
         if not model.is_dir():
@@ -71,8 +73,10 @@ def make_evidence(tmp_path: Path, template: Any, engine: EvaluateParams) -> Call
             write_template(template, model)
         write_rows(root / "evaluation/merged", build_rows("merged", *wrong), engine, **facts)
         write_rows(root / "evaluation/base", build_rows("base", range(120), HALF), engine)
-        entry = {"d": {"format": "direct", "unparsable_rate": 0.0, "metrics": {"pearson": {"value": seed / 10}}}}
-        write_json(root / "metrics.json", {"merged": entry, "base": entry, "differences": {}})
+        judges = {
+            name: load_json(root / f"evaluation/{name}/metrics.json")["benchmarks"] for name in ("merged", "base")
+        }
+        write_json(root / "metrics.json", judges | {"differences": {}})
         (root / "report.html").write_text("<html>")
         return Evidence(
             judge="merged",

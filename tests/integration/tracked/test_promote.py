@@ -73,7 +73,11 @@ def test_a_version_holds_weights_without_pickle_evidence_and_lineage(
     assert tags["data.data/train"] == "abc.dir"
     assert {"weights_digest", "dvc_lock_sha256"} <= set(tags)
     evidence = {entry.path for entry in store.list_artifacts(version.run_id, "evidence")}
-    assert evidence == {"evidence/metrics.json", "evidence/report.html", "evidence/verdicts"}
+    papers = {"metrics.json", "report.html", "verdicts", "card"}
+    assert evidence == {f"evidence/{name}" for name in papers}
+    card = {Path(entry.path).name for entry in store.list_artifacts(version.run_id, "evidence/card")}
+    assert {"card.md", "card.html", "sbom.cdx.json"} <= card
+    assert tags["package.torch"]
     folder = fetch_judge(NAME, "challenger")
     assert (folder / "model.safetensors").is_file()
     stored = [path for path in folder.parents[1].rglob("*") if path.is_file()]
