@@ -15,6 +15,7 @@ from judgeforge.promote.decision import Record
 from judgeforge.promote.evidence import Evidence, compute_digest
 from judgeforge.promote.packaging import log_model, without_chatter
 from judgeforge.tracking import open_client, stage_run, tracking_address, using_store
+from judgeforge.tracking.store import http_limits
 
 CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
 
@@ -163,5 +164,8 @@ class Registry:
         mlflow.set_tracking_uri(tracking_address())
         with stage_run(f"register-{evidence.judge}", params.model_dump(), tags) as run:
             self._log_evidence(run.run_id, evidence)
-            with mlflow.start_run(run_id=run.run_id), without_chatter():
-                return mlflow.register_model(log_model(evidence, engine), self.name, tags=tags)
+            # MLflow ends its run even after a failure, and would ask a server that is away for minutes.
+            with http_limits(retries=3, timeout_s=120), mlflow.start_run(run_id=run.run_id):
+                address = log_model(evidence, engine, params)
+                with without_chatter():
+                    return mlflow.register_model(address, self.name, tags=tags)
