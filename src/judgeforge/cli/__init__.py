@@ -46,6 +46,7 @@ COMMANDS = {name: Command(f"judgeforge.{name}.__main__", "main", summary) for na
     "history": Command("judgeforge.cli.history", "history", "Show who became champion, when and why."),
     "rollback": Command("judgeforge.cli.registry", "rollback", "Make an earlier champion the champion again."),
     "retire": Command("judgeforge.cli.registry", "retire", "Bar a version from becoming champion."),
+    "gc": Command("judgeforge.cli.gc", "gc", "Give up weights of versions that nobody needs any more."),
     "grade": Command("judgeforge.cli.grade", "grade", "Grade one item, or a file of items."),
     "serve": Command("judgeforge.cli.serve", "serve", "Serve the judge over HTTP."),
     "card": Command("judgeforge.cli.card", "card", "Write the model card of a judge."),

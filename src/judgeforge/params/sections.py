@@ -223,6 +223,8 @@ class PromoteParams(Section):
     Args:
         model_name: registered model in MLflow.
         judge: which judge to register.
+        weights: ``upload``: a version holds a copy of the weights; ``reference``: it says where DVC keeps them.
+        remote: DVC's name of the remote that is referred to; null: its default remote.
         primary: BENCHMARK/METRIC names; the challenger must beat the champion on at least one of them.
         margin: how far it may fall behind the champion, and behind the first champion, on any benchmark's main measure.
         alpha: probability of passing a judge that is worse by the margin; of each of its tests.
@@ -239,6 +241,8 @@ class PromoteParams(Section):
 
     model_name: str = Field(min_length=1)
     judge: Judge
+    weights: Literal["upload", "reference"]
+    remote: Annotated[str, Field(min_length=1)] | None
     primary: tuple[str, ...] = Field(min_length=1)
     margin: Annotated[float, Field(ge=0)]
     alpha: Annotated[float, Field(gt=0, le=0.2)]

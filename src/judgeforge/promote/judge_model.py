@@ -12,6 +12,7 @@ from mlflow.pyfunc.model import PythonModel
 
 from judgeforge.grading.templates import load_template
 from judgeforge.promote.frames import build_items
+from judgeforge.promote.materialising import open_weights
 
 
 class JudgeModel(PythonModel):
@@ -21,11 +22,12 @@ class JudgeModel(PythonModel):
         """Load the weights and the template that travels with them, by the engine that the model's settings name.
 
         Raises:
-            EnvironmentFault: it is vLLM, and that is not installed.
+            InputError: the weights are not those that were registered.
+            EnvironmentFault: it is vLLM, and that is not installed; or the weights lie elsewhere, out of reach now.
         """
         from judgeforge.engines.protocol import Generation  # noqa: PLC0415 - torch takes seconds
 
-        folder = Path(context.artifacts["judge"])
+        folder = open_weights(Path(context.artifacts["judge"]))
         base = context.artifacts.get("base")
         self._template = load_template(folder)
         settings = dict(context.model_config)
@@ -33,7 +35,7 @@ class JudgeModel(PythonModel):
         engine, machine = settings.pop("engine", "transformers"), settings.pop("vllm", None)
         settings |= {
             "template": self._template,
-            "base_folder": Path(base) if base else None,
+            "base_folder": open_weights(Path(base)) if base else None,
             "generation": Generation.model_validate(settings["generation"]),
         }
         self._engine = _load_engine(engine, machine, folder, settings)

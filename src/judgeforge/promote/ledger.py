@@ -25,7 +25,7 @@ LONGEST_WHY = 500
 
 _PREFIX = "ledger."
 _TAKEN = "INVALID_PARAMETER_VALUE"
-_MOST_VERSIONS = 300
+MOST_VERSIONS = 300
 """Of one entry, so that it stays below the 6,000 characters that MLflow allows."""
 
 Action = Literal["promote", "rollback", "retire", "reinstate", "collect"]
@@ -52,7 +52,7 @@ class Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     action: Action
-    versions: tuple[str, ...] = Field(min_length=1, max_length=_MOST_VERSIONS)
+    versions: tuple[str, ...] = Field(min_length=1, max_length=MOST_VERSIONS)
     before: str | None = None
     who: str
     when: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))

@@ -20,6 +20,7 @@ from judgeforge.promote.evidence import Evidence, compute_digest
 from judgeforge.promote.ledger import WEIGHTS_TAG, Entry, Ledger
 from judgeforge.promote.packaging import log_model, without_chatter
 from judgeforge.promote.succession import Succession, trace_succession
+from judgeforge.promote.uploading import discard
 from judgeforge.promote.versions import list_numbers, list_versions
 from judgeforge.tracking import PARENT_VARIABLE, open_client, stage_run, tenacious_store, tracking_address
 
@@ -78,10 +79,15 @@ class Registry:
         Returns:
             The ledger, what it amounts to, and whether anything was left to do.
         """
-        entries, changed = follow_ledger(self.client, self.name, self.ledger)
+        _, changed = follow_ledger(self.client, self.name, self.ledger)
+        return *self.read(), changed
+
+    def read(self) -> tuple[list[Entry], Succession]:
+        """Return the ledger, and what it amounts to, without changing anything."""
+        entries = self.ledger.read()
         alias = None if entries else self.find_alias(CHAMPION)
         known = list_numbers(self.client, self.name)
-        return entries, trace_succession(entries, alias.number if alias else None, known), changed
+        return entries, trace_succession(entries, alias.number if alias else None, known)
 
     def commit(self, entry: Entry, after: list[Entry]) -> None:
         """Write an entry into the ledger, if nobody else has meanwhile, and let the aliases follow.
@@ -186,6 +192,7 @@ class Registry:
         with tenacious_store():
             try:
                 self.client.delete_model_version(self.name, str(copy.version))
+                discard(self.client, copy.model_id)
             except MlflowException as error:
                 if error.error_code != "RESOURCE_DOES_NOT_EXIST":  # another one was faster
                     raise
@@ -217,6 +224,8 @@ class Registry:
         mlflow.set_tracking_uri(tracking_address())
         with tenacious_store(), stage_run(f"register-{evidence.judge}", params.model_dump(), tags) as run:
             self._log_evidence(run.run_id, evidence)
-            with mlflow.start_run(run_id=run.run_id), without_chatter():
-                # Its tags come with the version, at once: one without them would be nobody's.
-                return mlflow.register_model(log_model(evidence, engine), self.name, tags=tags)
+            with mlflow.start_run(run_id=run.run_id):
+                address = log_model(evidence, engine, params)
+                with without_chatter():
+                    # Its tags come with the version, at once: one without them would be nobody's.
+                    return mlflow.register_model(address, self.name, tags=tags)

@@ -27,7 +27,7 @@ def logged(store: Any, tmp_path: Path, params: Any) -> Any:
         evidence = Evidence(judge="merged", model=judge, base=None, metrics=judge, page=judge, verdicts=judge)
         wanted = {"constrained": True, "max_new_tokens": 24, "dtype": "float32", "cpu_threads": 1}
         with mlflow.start_run():
-            return log_model(evidence, params.evaluate.model_copy(update=wanted))
+            return log_model(evidence, params.evaluate.model_copy(update=wanted), params.promote)
 
     return log
 

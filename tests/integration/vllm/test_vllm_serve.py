@@ -12,7 +12,7 @@ import yaml
 from judgeforge.cli.items import build_item
 from judgeforge.engines.building import build_engine
 from judgeforge.engines.grading import grade_items
-from judgeforge.params import EvaluateParams, load_section
+from judgeforge.params import EvaluateParams, PromoteParams, load_section
 from tests.integration.serving.conftest import DIRECT, RUBRIC, Service, prepare
 
 pytestmark = pytest.mark.vllm
@@ -84,7 +84,7 @@ def test_a_registered_judge_loads_with_vllm(tmp_path: Path, miniature: Path, tem
     unused = Path(os.devnull)
     evidence = Evidence(judge="merged", model=place / "judge", base=None, metrics=unused, page=unused, verdicts=unused)
     with mlflow.start_run():
-        address = log_model(evidence, section)
+        address = log_model(evidence, section, load_section("promote", PromoteParams, place / "params.yaml"))
     frames = [
         mlflow.pyfunc.load_model(address, model_config={"engine": engine}).predict(build_example())
         for engine in ("transformers", "vllm")
