@@ -58,6 +58,12 @@ def log_in(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
 
 
+def ask(server: Server, what: str, values: dict[str, Any]) -> None:
+    """Ask MLflow's API of users and permissions."""
+    address = f"{server.address}/api/2.0/mlflow/{what}"
+    httpx.post(address, json=values, auth=(ADMIN, PASSWORD), timeout=60).raise_for_status()
+
+
 def open_store(server: Server) -> Any:
     from mlflow import MlflowClient
 
@@ -75,15 +81,21 @@ def test_promotion_rollback_and_history_with_passwords(
     said = [(entry.action, entry.who, entry.why) for entry in load_history(Registry(NAME)).entries]
     assert said == [("promote", ADMIN, "the first"), ("promote", ADMIN, "better"), ("rollback", ADMIN, "too dear")]
 
-    call = {"auth": (ADMIN, PASSWORD), "timeout": 30}
-    account = {"username": "reader", "password": PASSWORD}
-    httpx.post(f"{guarded.address}/api/2.0/mlflow/users/create", json=account, **call).raise_for_status()
+    for name in ("reader", "engineer"):
+        ask(guarded, "users/create", {"username": name, "password": PASSWORD})
+    may = {"username": "engineer", "permission": "EDIT"}
+    experiment = store.get_experiment_by_name("judgeforge").experiment_id
+    ask(guarded, "experiments/permissions/create", may | {"experiment_id": experiment})
+    ask(guarded, "registered-models/permissions/create", may | {"name": NAME})
+    log_in(monkeypatch, "engineer")
+    run_promotion(make_evidence(3, FEW), force=True, why="mine")
+    assert load_history(Registry(NAME)).entries[-1].who == "engineer"
     log_in(monkeypatch, "reader")
-    assert load_history(Registry(NAME)).champion == "1"
+    assert load_history(Registry(NAME)).champion == "3"
     with pytest.raises(EnvironmentFault, match="Permission denied"):
         retire(Registry(NAME), "2", "I am only a reader")
     log_in(monkeypatch, ADMIN)
-    assert len(Registry(NAME).ledger.read()) == 3
+    assert len(Registry(NAME).ledger.read()) == 4
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "wrong")
     with pytest.raises(EnvironmentFault) as refused:
         load_history(Registry(NAME))
