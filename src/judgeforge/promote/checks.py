@@ -65,7 +65,8 @@ class Contrast:
 def contrast(challenger: Candidate, other: Candidate | None, against: str, name: str, drawing: Drawing) -> Contrast:
     """Compare two judges on the items that are contaminated for neither.
 
-    A judge whose correlation is undefined, since it always says the same, knows no more than chance.
+    Another judge whose correlation is undefined, since it always says the same, knows no more than chance; likewise on
+    the resamples on which it does: else one that nearly always does could never be compared.
 
     Args:
         challenger: the one judge.
@@ -81,15 +82,12 @@ def contrast(challenger: Candidate, other: Candidate | None, against: str, name:
     first = challenger.select(benchmark)
     pair = pair_up(first, first if other is None else other.select(benchmark))
     measure, (own, others) = MEASURES[pair.format][metric], pair.sides
-    if not len(pair.clusters):
-        return Contrast(name, against, None, None, assess(measure, pair.sides, pair.clusters, **vars(drawing)))
-    value, rival = compute(measure, own), None if other is None else compute(measure, others)
-    if rival is None:
-        rival = CHANCE[pair.format]
-        found = assess(measure, [own], pair.clusters, less=rival, **vars(drawing))
-    else:
-        found = assess(measure, pair.sides, pair.clusters, **vars(drawing))
-    return Contrast(name, against, value, rival, found)
+    sides, blind = (own,) if other is None else pair.sides, CHANCE[pair.format]
+    found = assess(measure, sides, pair.clusters, chance=blind, **vars(drawing))
+    if not found.items:
+        return Contrast(name, against, None, None, found)
+    rival = None if other is None else compute(measure, others)
+    return Contrast(name, against, compute(measure, own), blind if rival is None else rival, found)
 
 
 def check_not_inferior(each: Contrast, margin: float, alpha: float) -> Check:

@@ -72,8 +72,15 @@ def test_a_first_champion_that_is_no_better_than_one_rival_somewhere_is_refused(
     decision = ask(judge(), rivals={"base": judge(MANY, MANY), "longer": judge(MANY)})
     assert decision.outcome == "refused"
     assert decision.summary == (
-        "Not promoted: p/accuracy against longer is +0.000 (+0.000 to +0.000, 120 items) where better is asked."
+        "Not promoted: p/accuracy against longer is +0.000 (-0.019 to +0.019, 120 items) where better is asked."
     )
+
+
+def test_a_rival_that_could_judge_one_item_alone_can_be_beaten(judge: Any) -> None:
+    """Its correlation rests on one prompt: it is undefined without it, and on a third of the resamples."""
+    decision = ask(judge(), rivals={"base": judge(mute=range(1, 120))})
+    assert list_verdicts(decision, "rival")["d/pearson against base"] == "passed"
+    assert decision.outcome == "promoted"
 
 
 def test_a_first_champion_without_rivals_is_held_against_chance(judge: Any) -> None:
