@@ -153,6 +153,7 @@ def test_too_few_items_for_the_margin_is_no_pass(judge: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "failed"),
     [
+        ({"mute": range(6)}, set()),  # 1 - 0.95 is a little more than 0.05
         ({"mute": range(7)}, {"d/unparsable_rate", "p/unparsable_rate"}),
         ({"fickle": range(61)}, {"p/swap_inconsistency", "p/position_bias"}),
         ({"fickle": range(59)}, {"p/position_bias"}),
