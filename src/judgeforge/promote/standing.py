@@ -53,10 +53,9 @@ def load_standing(
         return stored, f"The verdicts of {title} are those of its stored evidence."
     why = "; ".join(faults)
     say(f"{_begin(title)} is evaluated again, since its stored verdicts do not compare: {why}.")
-    fresh = _evaluate_again(version, title, wanted, options)
-    if stored is not None:
-        fresh = carry_contamination(fresh, stored)
-    return fresh, f"{_begin(title)} was evaluated again, since its stored verdicts do not compare: {why}."
+    fresh = carry_contamination(_evaluate_again(version, title, wanted, options), stored)
+    trained = "" if stored is not None else " What it was trained on is not known."
+    return fresh, f"{_begin(title)} was evaluated again, since its stored verdicts do not compare: {why}.{trained}"
 
 
 def _begin(title: str) -> str:

@@ -102,6 +102,7 @@ def test_evidence_that_is_gone_is_made_again(champion: Any, wanted: Any, store: 
     artifacts.rmdir()
     found, note = load_standing(registry, version, "the champion", wanted, ())
     assert "they cannot be read (The evidence of version 1 has no verdicts)" in note
+    assert note.endswith("What it was trained on is not known.")
     assert found.select("d").height == 5 and not found.barred
 
 
