@@ -14,6 +14,7 @@ from judgeforge.promote.checks import (
     check_rival,
     check_superior,
     contrast,
+    leave_open,
 )
 from judgeforge.promote.decision import Check, Decision, conclude
 from judgeforge.promote.limits import Drawing, check_limits
@@ -115,14 +116,21 @@ def _check_successor(
     wanted = dict.fromkeys([*params.primary, *main])
     for number, standing in enumerate(standings):
         against = {
-            name: contrast(challenger, standing.candidate, standing.name, name, drawing)
+            name: _compare(challenger, standing, name, drawing)
             for name in wanted
-            if standing.candidate is not None and _counts(standing.candidate, name)
+            if standing.candidate is None or name.rpartition("/")[0] not in standing.candidate.barred
         }
         if number == 0:
-            gains: list[Contrast] = [against[name] for name in params.primary if name in against]
+            compared = [name for name in params.primary if standing.candidate and _counts(standing.candidate, name)]
+            gains: list[Contrast] = [against[name] for name in compared]
             yield from check_superior(gains, params.margin, drawing.alpha)
         yield from (check_not_inferior(each, params.margin, drawing.alpha) for each in against.values())
+
+
+def _compare(challenger: Candidate, standing: Standing, name: str, drawing: Drawing) -> Contrast:
+    if standing.candidate is None or not _counts(standing.candidate, name):
+        return leave_open(standing.name, name)
+    return contrast(challenger, standing.candidate, standing.name, name, drawing)
 
 
 def _check_first(

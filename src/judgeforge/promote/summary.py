@@ -45,7 +45,7 @@ def explain(check: Check) -> str:
     asked = "better" if check.kind != "non_inferiority" else f"less than {-check.threshold:g} worse"
     whom = f"{check.name} against {check.against}"
     if check.figure is None:
-        return f"{whom} is undefined{'' if check.items else ': no item is left'}"
+        return f"{whom} is undefined{'' if check.items else ': there are no items to compare'}"
     shown = f"{whom} is {check.figure:+.3f} ({_write_ends(check)}, {check.items} items)"
     if check.verdict == "failed":
         return f"{shown} where {asked} is asked"

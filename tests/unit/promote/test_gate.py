@@ -1,5 +1,6 @@
 """Whole decisions on verdict tables: 120 scores and 120 pairs of 40 prompts."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -200,7 +201,28 @@ def test_items_that_either_was_trained_on_are_left_out(judge: Any) -> None:
 def test_a_lost_champion_leaves_the_question_open(judge: Any) -> None:
     decision = ask(judge(), None)
     assert (decision.rule, decision.outcome) == ("successor", "undecided")
-    assert decision.summary == "Cannot decide: no primary measure can be compared with the champion's."
+    assert decision.summary == (
+        "Cannot decide: d/pearson against the champion is undefined: there are no items to compare; p/accuracy against "
+        "the champion is undefined: there are no items to compare; no primary measure can be compared with the "
+        "champion's."
+    )
+
+
+def test_a_lost_first_champion_is_not_taken_for_one_that_was_beaten(judge: Any) -> None:
+    decision = ask(judge(), judge(MANY), None)
+    assert decision.outcome == "undecided"
+    assert list_verdicts(decision, "non_inferiority")["d/pearson against the first champion"] == "undecided"
+
+
+def test_a_benchmark_that_the_champion_was_not_measured_on_is_not_passed_over(judge: Any) -> None:
+    champion = judge(MANY)
+    champion = replace(champion, formats={"d": "direct"}, judged=champion.select("d"))
+    decision = ask(judge(), champion)
+    assert decision.outcome == "undecided"
+    assert list_verdicts(decision, "non_inferiority") == {
+        "d/pearson against the champion": "passed",
+        "p/accuracy against the champion": "undecided",
+    }
 
 
 @pytest.mark.parametrize("measure", ["x/pearson", "d/accuracy", "pearson"])

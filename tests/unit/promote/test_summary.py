@@ -30,7 +30,10 @@ def build(kind: str, measure: str = "d/pearson", **facts: object) -> Check:
             "whether it is better",
         ),
         (build("rival", figure=None, verdict="failed"), "d/pearson against the champion is undefined"),
-        (build("rival", figure=None, items=0), "d/pearson against the champion is undefined: no item is left"),
+        (
+            build("rival", figure=None, items=0),
+            "d/pearson against the champion is undefined: there are no items to compare",
+        ),
         (
             build("limit", "p/position_bias", against=None, figure=-0.3, threshold=0.2),
             "p/position_bias is -0.300 where at most 0.200 is allowed to either side",
