@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Literal
 
 from judgeforge.errors import InputError
@@ -63,12 +64,14 @@ def decide(
         notes: what the decision is to say besides.
 
     Raises:
-        InputError: a primary measure was not taken of the challenger, or judges were judged on different items.
+        InputError: a primary measure was not taken of the challenger, judges were judged on different items, or no
+            gain could ever be shown.
     """
     _require_primary(challenger, params)
     counted = [name for name in challenger.formats if name not in challenger.barred]
     checks = check_limits(challenger, counted, params, drawing)
     if standings:
+        _require_resamples(params, drawing)
         checks += _check_successor(challenger, standings, counted, params, drawing)
     else:
         checks += _check_first(challenger, rivals, params, drawing)
@@ -105,6 +108,17 @@ def _require_primary(challenger: Candidate, params: PromoteParams) -> None:
             )
 
 
+def _require_resamples(params: PromoteParams, drawing: Drawing) -> None:
+    """A p is hardly below one in so many resamples: no gain would ever be shown."""
+    needed = ceil(2 * len(params.primary) / drawing.alpha)
+    if drawing.resamples < needed:
+        raise InputError(
+            f"{drawing.resamples} resamples cannot show a gain at promote.alpha {drawing.alpha:g} on one of "
+            f"{len(params.primary)} primary measures.",
+            f"raise evaluate.bootstrap_resamples to {needed} or more.",
+        )
+
+
 def _check_successor(
     challenger: Candidate,
     standings: Sequence[Standing],
@@ -139,6 +153,11 @@ def _check_first(
     for name in params.primary:
         met = [(rival, each) for rival, each in rivals.items() if _counts(each, name)]
         opponents: list[tuple[str, Candidate | None]] = [*met] or [(CHANCE_ALONE, None)]
+        if not met and name.endswith("/exact_agreement"):
+            raise InputError(
+                f"There is nobody to hold {name!r} against: what a blind judge agrees by chance is not known.",
+                "evaluate trivial judges (matrix.references) with 'dvc repro', or name another primary measure.",
+            )
         for rival, candidate in opponents:
             yield check_rival(contrast(challenger, candidate, rival, name, drawing), params.margin, drawing.alpha)
 

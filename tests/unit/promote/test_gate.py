@@ -92,13 +92,30 @@ def test_a_first_champion_without_rivals_is_held_against_chance(judge: Any) -> N
     assert set(list_verdicts(decision, "rival")) == {"d/pearson against chance", "p/accuracy against chance"}
 
 
+def test_agreement_has_no_chance_value_to_be_better_than(judge: Any) -> None:
+    """Held against 0, a judge that always says the same would be better."""
+    params = PARAMS.model_copy(update={"primary": ("d/exact_agreement",)})
+    with pytest.raises(InputError, match="nobody to hold 'd/exact_agreement' against") as caught:
+        ask(judge(), params=params)
+    assert "matrix.references" in caught.value.remedy
+    assert ask(judge(), rivals={"majority": judge(MANY)}, params=params).outcome == "promoted"
+
+
+def test_too_few_resamples_to_show_a_gain_at_all_are_named(judge: Any) -> None:
+    few = replace(DRAWING, resamples=79)
+    with pytest.raises(InputError, match="79 resamples") as caught:
+        decide(judge(), [Standing("the champion", judge(MANY))], {}, PARAMS, few)
+    assert "evaluate.bootstrap_resamples to 80" in caught.value.remedy
+    assert decide(judge(), [Standing("the champion", judge(MANY))], {}, PARAMS, replace(few, resamples=80)).checks
+
+
 def test_a_successor_that_is_better_and_nowhere_worse_is_promoted(judge: Any) -> None:
     decision = ask(judge(SOME), judge(MANY))
     assert (decision.rule, decision.outcome) == ("successor", "promoted")
     gain = next(check for check in decision.checks if check.kind == "superiority")
     won = f"d/pearson by {gain.figure:.3f}"
     assert decision.summary == (
-        f"Promoted: better than the champion on {won}, and on no benchmark worse by 0.05 or more."
+        f"Promoted: better than the champion on {won}, and on no benchmark that counts worse by 0.05 or more."
     )
     assert list_verdicts(decision, "superiority")["d/pearson against the champion"] == "passed"
 
