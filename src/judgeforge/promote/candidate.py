@@ -22,6 +22,8 @@ class Conditions:
         mode: see docs/judging.md.
         generation: how the judge decoded; None of a trivial judge.
         template: digest of the judge template; None of a trivial judge.
+        engine: what ran the judge, with its arithmetic. It may differ, since it changes few verdicts; None where it is
+            not known.
     """
 
     contents: Mapping[str, str]
@@ -29,6 +31,7 @@ class Conditions:
     mode: str
     generation: Mapping[str, Any] | None
     template: str | None
+    engine: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def load_candidate(folder: Path) -> Candidate:
     document, verdicts = load_evaluation(folder)
     entries = document["benchmarks"]
     own = verdicts.filter(pl.col("method") == pl.col("format"))
-    template = document.get("template")
+    template, engine = document.get("template"), document.get("engine")
     return Candidate(
         formats={name: entry["format"] for name, entry in entries.items()},
         judged=select_main(build_judged_items(verdicts)),
@@ -75,6 +78,7 @@ def load_candidate(folder: Path) -> Candidate:
             mode=document["mode"],
             generation=document.get("generation"),
             template=template["digest"] if template else None,
+            engine=f"{engine['name']} in {engine['dtype']}" if engine else None,
         ),
     )
 

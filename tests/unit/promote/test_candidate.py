@@ -32,6 +32,14 @@ def test_an_evaluation_is_read_with_the_conditions_it_was_made_under(tmp_path: P
     assert conditions.template is not None and len(conditions.template) == 64
 
 
+def test_an_evaluation_says_by_what_engine_it_was_made(tmp_path: Path) -> None:
+    assert build_candidate(tmp_path / "old", ENGINE).conditions.engine is None
+    write_rows(tmp_path / "new", build_rows("merged"), ENGINE, engine={"name": "vllm", "dtype": "bfloat16"})
+    found = load_candidate(tmp_path / "new").conditions
+    assert found.engine == "vllm in bfloat16"
+    assert list_disagreements(found, replace(found, engine="transformers in float32")) == []
+
+
 def test_verdicts_that_were_exchanged_are_refused(tmp_path: Path) -> None:
     write_rows(tmp_path, build_rows("merged"), ENGINE)
     (tmp_path / VERDICTS_FILE).unlink()
