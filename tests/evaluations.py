@@ -81,7 +81,7 @@ def _build_choice(better: str, choice: str | None, facts: dict[str, Any]) -> Ver
     return VerdictRow(**facts, **place, gold_score=None, gold_choice=better, score=None, choice=choice)
 
 
-def write_rows(folder: Path, rows: list[VerdictRow], engine: EvaluateParams, **facts: Any) -> Path:
+def write_rows(folder: Path, rows: list[VerdictRow], engine: EvaluateParams, /, **facts: Any) -> Path:
     """Write an evaluation as the stage does; ``facts`` replace what its metrics file says."""
     write_verdicts(rows, folder)
     document = {

@@ -233,6 +233,7 @@ def write_evaluation(
             "template": None if template is None else {"name": template.name, "digest": template.compute_digest()},
             "mode": rows[0].mode,
             "generation": build_generation(params).model_dump() if fingerprint else None,
+            "engine": {"name": params.engine, "dtype": params.dtype} if origin.get("origin") == "model" else None,
             "fingerprint": fingerprint,
             "verdicts": hash_file(folder / VERDICTS_FILE),
             "benchmarks": compute_metrics(

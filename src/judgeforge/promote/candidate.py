@@ -22,6 +22,8 @@ class Conditions:
         mode: see docs/judging.md.
         generation: how the judge decoded; None of a trivial judge.
         template: digest of the judge template; None of a trivial judge.
+        engine: what ran the judge, with its arithmetic. It may differ, since it changes few verdicts; None where it is
+            not known.
     """
 
     contents: Mapping[str, str]
@@ -29,6 +31,7 @@ class Conditions:
     mode: str
     generation: Mapping[str, Any] | None
     template: str | None
+    engine: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def load_candidate(folder: Path) -> Candidate:
     document, verdicts = load_evaluation(folder)
     entries = document["benchmarks"]
     own = verdicts.filter(pl.col("method") == pl.col("format"))
-    template = document.get("template")
+    template, engine = document.get("template"), document.get("engine")
     return Candidate(
         formats={name: entry["format"] for name, entry in entries.items()},
         judged=select_main(build_judged_items(verdicts)),
@@ -75,6 +78,7 @@ def load_candidate(folder: Path) -> Candidate:
             mode=document["mode"],
             generation=document.get("generation"),
             template=template["digest"] if template else None,
+            engine=f"{engine['name']} in {engine['dtype']}" if engine else None,
         ),
     )
 
@@ -88,14 +92,14 @@ def list_disagreements(found: Conditions, wanted: Conditions, *, template: bool 
         template: whether both judges must have been asked by one template.
     """
     said = []
-    for name, digest in wanted.contents.items():
+    for name, answers in wanted.asked.items():
         if name not in found.asked:
             said.append(f"{name} was not judged")
-        elif name not in found.contents:
+        elif not {name} <= found.contents.keys() & wanted.contents.keys():
             said.append(f"what {name} held is not known")
-        elif found.contents[name] != digest:
+        elif found.contents[name] != wanted.contents[name]:
             said.append(f"{name} holds other items")
-        elif found.asked[name] != wanted.asked.get(name):
+        elif found.asked[name] != answers:
             said.append(f"other numbers of samples or orders were asked of {name}")
     if found.mode != wanted.mode:
         said.append(f"the mode was {found.mode}, not {wanted.mode}")
@@ -106,9 +110,15 @@ def list_disagreements(found: Conditions, wanted: Conditions, *, template: bool 
     return said
 
 
-def carry_contamination(fresh: Candidate, stored: Candidate) -> Candidate:
-    """Leave out of a new evaluation what the stored one says its judge was trained on: today's audit is another's."""
+def carry_contamination(fresh: Candidate, stored: Candidate | None) -> Candidate:
+    """Leave out of a new evaluation what the stored one says its judge was trained on, and nothing else.
+
+    The new one was made with a challenger's audit, and is kept: what that challenger was trained on is left out for it
+    anyhow, and must not be for those that come later. Without a stored one it is not known.
+    """
+    if stored is None:
+        return replace(fresh, judged=fresh.judged.with_columns(contaminated=pl.lit(False)), barred=frozenset())
     known = stored.judged.filter("contaminated").select("benchmark", "item_id", seen=pl.lit(True))
     marked = fresh.judged.join(known, on=["benchmark", "item_id"], how="left", maintain_order="left")
-    marked = marked.with_columns(contaminated=pl.col("contaminated") | pl.col("seen").fill_null(False)).drop("seen")
-    return replace(fresh, judged=marked, barred=fresh.barred | stored.barred)
+    marked = marked.with_columns(contaminated=pl.col("seen").fill_null(False)).drop("seen")
+    return replace(fresh, judged=marked, barred=stored.barred)

@@ -6,11 +6,12 @@ Formulas and their sources: docs/promotion.md.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
+from statistics import NormalDist
 
 from judgeforge.promote.candidate import Candidate
 from judgeforge.promote.decision import Check, Verdict
 from judgeforge.promote.limits import Drawing
-from judgeforge.statistics import CHANCE, MEASURES, compute
+from judgeforge.statistics import CHANCE, MEASURES, Interval, compute
 from judgeforge.statistics.inference import compute_power_table, correct_holm
 from judgeforge.statistics.one_sided import OneSided, assess
 from judgeforge.statistics.paired import pair_up
@@ -62,10 +63,21 @@ class Contrast:
         )
 
 
+def leave_open(against: str, name: str) -> Contrast:
+    """Stand in for a comparison that cannot be made, so that it is not taken for one that was passed.
+
+    Args:
+        against: whom the challenger would be compared with.
+        name: BENCHMARK/METRIC.
+    """
+    return Contrast(name, against, None, None, OneSided(Interval(None, None, None), None, 0, 0))
+
+
 def contrast(challenger: Candidate, other: Candidate | None, against: str, name: str, drawing: Drawing) -> Contrast:
     """Compare two judges on the items that are contaminated for neither.
 
-    A judge whose correlation is undefined, since it always says the same, knows no more than chance.
+    Another judge whose correlation is undefined, since it always says the same, knows no more than chance; likewise on
+    the resamples on which it does: else one that nearly always does could never be compared.
 
     Args:
         challenger: the one judge.
@@ -81,15 +93,12 @@ def contrast(challenger: Candidate, other: Candidate | None, against: str, name:
     first = challenger.select(benchmark)
     pair = pair_up(first, first if other is None else other.select(benchmark))
     measure, (own, others) = MEASURES[pair.format][metric], pair.sides
-    if not len(pair.clusters):
-        return Contrast(name, against, None, None, assess(measure, pair.sides, pair.clusters, **vars(drawing)))
-    value, rival = compute(measure, own), None if other is None else compute(measure, others)
-    if rival is None:
-        rival = CHANCE[pair.format]
-        found = assess(measure, [own], pair.clusters, less=rival, **vars(drawing))
-    else:
-        found = assess(measure, pair.sides, pair.clusters, **vars(drawing))
-    return Contrast(name, against, value, rival, found)
+    sides, blind = (own,) if other is None else pair.sides, CHANCE[pair.format]
+    found = assess(measure, sides, pair.clusters, chance=blind, **vars(drawing))
+    if not found.items:
+        return Contrast(name, against, None, None, found)
+    rival = None if other is None else compute(measure, others)
+    return Contrast(name, against, compute(measure, own), blind if rival is None else rival, found)
 
 
 def check_not_inferior(each: Contrast, margin: float, alpha: float) -> Check:
@@ -115,31 +124,50 @@ def check_rival(each: Contrast, margin: float, alpha: float) -> Check:
 
 
 def check_superior(contrasts: Sequence[Contrast], margin: float, alpha: float) -> list[Check]:
-    """Check on which primary measures the challenger is better than the champion, corrected for their number (Holm)."""
+    """Check on which primary measures the challenger is better than the champion, corrected for their number (Holm).
+
+    It failed where it is worse beyond chance, or where a judge better by the margin would have passed on these items at
+    the smallest level of the correction.
+    """
     checks = []
     corrected = correct_holm([each.found.p for each in contrasts])
+    claims = max(1, sum(p is not None for p in corrected))
+    normal = NormalDist()
+    stretch = normal.inv_cdf(1 - alpha / claims) / normal.inv_cdf(1 - alpha)
     for each, p in zip(contrasts, corrected, strict=True):
-        verdict: Verdict = "passed" if p is not None and p < alpha else _judge(each, 0.0, margin, may_pass=False)
-        needed = count_needed(each, margin, alpha) if verdict == "undecided" else None
+        passed = p is not None and p < alpha
+        verdict: Verdict = "passed" if passed else _judge(each, 0.0, margin, may_pass=False, stretch=stretch)
+        needed = count_needed(each, margin, alpha, claims) if verdict == "undecided" else None
         facts = {"verdict": verdict, "needed": needed, "p": each.found.p, "p_holm": p}
         checks.append(each.build_check(kind="superiority", threshold=0.0, **facts))
     return checks
 
 
-def count_needed(each: Contrast, difference: float, alpha: float) -> int | None:
+def count_needed(each: Contrast, difference: float, alpha: float, claims: int = 1) -> int | None:
     """Say about how many items would tell a true difference, with a probability of 80%.
 
     By the interval at hand, whose width shrinks with the root of the prompts; None where there is no interval, or no
-    difference to tell.
+    difference to tell. Of one of several ``claims`` the level is divided by their number.
     """
     if each.ends is None or difference == 0:
         return None
-    table = compute_power_table(each.found.interval, each.found.clusters, [difference], confidence=1 - 2 * alpha)
+    interval, prompts = each.found.interval, each.found.clusters
+    table = compute_power_table(interval, prompts, [difference], confidence=1 - 2 * alpha, claims=claims)
     return None if table is None else ceil(table[difference] * each.found.items / each.found.clusters)
 
 
-def _judge(each: Contrast, threshold: float, hoped: float = 0.0, *, may_pass: bool = True) -> Verdict:
-    """Give the verdict: ``hoped`` is the true difference of a judge that ought to pass."""
+def _judge(
+    each: Contrast, threshold: float, hoped: float = 0.0, *, may_pass: bool = True, stretch: float = 1.0
+) -> Verdict:
+    """Give the verdict.
+
+    Args:
+        each: the difference.
+        threshold: its lower end must lie above it.
+        hoped: the true difference of a judge that ought to pass.
+        may_pass: the interval can show that.
+        stretch: so much farther off the end lies at the level at which a judge passes.
+    """
     value = each.found.interval.value
     if value is None:
         return "failed" if each.found.items else "undecided"
@@ -150,4 +178,4 @@ def _judge(each: Contrast, threshold: float, hoped: float = 0.0, *, may_pass: bo
         return "passed"
     if high < 0:
         return "failed"
-    return "undecided" if hoped - (value - low) <= threshold else "failed"
+    return "undecided" if hoped - stretch * (value - low) <= threshold else "failed"

@@ -116,13 +116,15 @@ class Record(BaseModel):
 def conclude(checks: Sequence[Check], rule: Literal["first", "successor"]) -> Outcome:
     """Add the checks up: all must pass, but that of several kinds of superiority one is enough.
 
-    A successor of which no superiority could be checked is undecided.
+    A successor of which no superiority could be checked is undecided; so is a first champion held against nobody.
     """
     gains = {check.verdict for check in checks if check.kind == "superiority"}
     verdicts = {check.verdict for check in checks if check.kind != "superiority"}
     if rule == "successor":
         wanting: Verdict = "undecided" if "undecided" in gains or not gains else "failed"
         verdicts.add("passed" if "passed" in gains else wanting)
+    elif not any(check.kind == "rival" for check in checks):
+        verdicts.add("undecided")
     if "failed" in verdicts:
         return "refused"
     return "undecided" if "undecided" in verdicts else "promoted"

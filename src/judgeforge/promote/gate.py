@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Literal
 
 from judgeforge.errors import InputError
@@ -14,6 +15,7 @@ from judgeforge.promote.checks import (
     check_rival,
     check_superior,
     contrast,
+    leave_open,
 )
 from judgeforge.promote.decision import Check, Decision, conclude
 from judgeforge.promote.limits import Drawing, check_limits
@@ -62,12 +64,14 @@ def decide(
         notes: what the decision is to say besides.
 
     Raises:
-        InputError: a primary measure was not taken of the challenger, or judges were judged on different items.
+        InputError: a primary measure was not taken of the challenger, judges were judged on different items, or no
+            gain could ever be shown.
     """
     _require_primary(challenger, params)
     counted = [name for name in challenger.formats if name not in challenger.barred]
     checks = check_limits(challenger, counted, params, drawing)
     if standings:
+        _require_resamples(params, drawing)
         checks += _check_successor(challenger, standings, counted, params, drawing)
     else:
         checks += _check_first(challenger, rivals, params, drawing)
@@ -104,6 +108,17 @@ def _require_primary(challenger: Candidate, params: PromoteParams) -> None:
             )
 
 
+def _require_resamples(params: PromoteParams, drawing: Drawing) -> None:
+    """A p is hardly below one in so many resamples: no gain would ever be shown."""
+    needed = ceil(2 * len(params.primary) / drawing.alpha)
+    if drawing.resamples < needed:
+        raise InputError(
+            f"{drawing.resamples} resamples cannot show a gain at promote.alpha {drawing.alpha:g} on one of "
+            f"{len(params.primary)} primary measures.",
+            f"raise evaluate.bootstrap_resamples to {needed} or more.",
+        )
+
+
 def _check_successor(
     challenger: Candidate,
     standings: Sequence[Standing],
@@ -115,14 +130,21 @@ def _check_successor(
     wanted = dict.fromkeys([*params.primary, *main])
     for number, standing in enumerate(standings):
         against = {
-            name: contrast(challenger, standing.candidate, standing.name, name, drawing)
+            name: _compare(challenger, standing, name, drawing)
             for name in wanted
-            if standing.candidate is not None and _counts(standing.candidate, name)
+            if standing.candidate is None or name.rpartition("/")[0] not in standing.candidate.barred
         }
         if number == 0:
-            gains: list[Contrast] = [against[name] for name in params.primary if name in against]
+            compared = [name for name in params.primary if standing.candidate and _counts(standing.candidate, name)]
+            gains: list[Contrast] = [against[name] for name in compared]
             yield from check_superior(gains, params.margin, drawing.alpha)
         yield from (check_not_inferior(each, params.margin, drawing.alpha) for each in against.values())
+
+
+def _compare(challenger: Candidate, standing: Standing, name: str, drawing: Drawing) -> Contrast:
+    if standing.candidate is None or not _counts(standing.candidate, name):
+        return leave_open(standing.name, name)
+    return contrast(challenger, standing.candidate, standing.name, name, drawing)
 
 
 def _check_first(
@@ -131,6 +153,11 @@ def _check_first(
     for name in params.primary:
         met = [(rival, each) for rival, each in rivals.items() if _counts(each, name)]
         opponents: list[tuple[str, Candidate | None]] = [*met] or [(CHANCE_ALONE, None)]
+        if not met and name.endswith("/exact_agreement"):
+            raise InputError(
+                f"There is nobody to hold {name!r} against: what a blind judge agrees by chance is not known.",
+                "evaluate trivial judges (matrix.references) with 'dvc repro', or name another primary measure.",
+            )
         for rival, candidate in opponents:
             yield check_rival(contrast(challenger, candidate, rival, name, drawing), params.margin, drawing.alpha)
 

@@ -9,6 +9,9 @@ from judgeforge.promote.decision import Check
 from judgeforge.statistics import MEASURES, build_columns
 from judgeforge.statistics.one_sided import OneSided, assess
 
+_ROUNDING = 1e-9
+"""1 - 0.95 is a little more than 0.05."""
+
 
 @dataclass(frozen=True)
 class Drawing:
@@ -87,7 +90,7 @@ def _build(
         figure=value,
         interval=interval,
         threshold=limit,
-        verdict="undecided" if value is None else "passed" if abs(value) <= limit else "failed",
+        verdict="undecided" if value is None else "passed" if abs(value) <= limit + _ROUNDING else "failed",
         items=items,
         prompts=prompts,
     )

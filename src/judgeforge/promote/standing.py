@@ -46,17 +46,29 @@ def load_standing(
     with tempfile.TemporaryDirectory() as folder:
         try:
             stored = load_candidate(registry.download_verdicts(version, Path(folder)))
-            faults = list_disagreements(stored.conditions, wanted)
+            faults = list_disagreements(stored.conditions, wanted) + _check_name(stored, version)
         except InputError as error:
             faults = [f"they cannot be read ({error.problem.rstrip('.')})"]
     if stored is not None and not faults:
-        return stored, f"The verdicts of {title} are those of its stored evidence."
+        return stored, f"The verdicts of {title} are those of its stored evidence.{_tell_engines(stored, wanted)}"
     why = "; ".join(faults)
     say(f"{_begin(title)} is evaluated again, since its stored verdicts do not compare: {why}.")
-    fresh = _evaluate_again(version, title, wanted, options)
-    if stored is not None:
-        fresh = carry_contamination(fresh, stored)
-    return fresh, f"{_begin(title)} was evaluated again, since its stored verdicts do not compare: {why}."
+    fresh = carry_contamination(_evaluate_again(version, title, wanted, options), stored)
+    trained = "" if stored is not None else " What it was trained on is not known."
+    return fresh, f"{_begin(title)} was evaluated again, since its stored verdicts do not compare: {why}.{trained}"
+
+
+def _check_name(stored: Candidate, version: JudgeVersion) -> list[str]:
+    names = sorted(set(stored.judged["judge"]) - {version.judge})
+    return [f"they are those of {', '.join(names)}"] if names and version.judge else []
+
+
+def _tell_engines(stored: Candidate, wanted: Conditions) -> str:
+    """Say it where both are known and differ: a reader who holds judges to a small margin may want to know."""
+    own, other = stored.conditions.engine, wanted.engine
+    if own is None or other is None or own == other:
+        return ""
+    return f" They were given by {own}, the challenger's by {other}, which changes few verdicts."
 
 
 def _begin(title: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from judgeforge.promote.decision import Check, Outcome, Record
+from judgeforge.statistics.one_sided import FEWEST_CLUSTERS
 
 _WORDS = {
     "limit": "own limit",
@@ -28,7 +29,9 @@ def summarise(outcome: Outcome, rule: Literal["first", "successor"], checks: Seq
         return f"Promoted as the first champion: better than {_list(rivals)} on every primary measure."
     if outcome == "promoted":
         won = _list(f"{each.name} by {each.figure:.3f}" for each in gains if each.verdict == "passed")
-        return f"Promoted: better than the champion on {won}, and on no benchmark worse by {margin:g} or more."
+        return (
+            f"Promoted: better than the champion on {won}, and on no benchmark that counts worse by {margin:g} or more."
+        )
     wanted = "failed" if outcome == "refused" else "undecided"
     found = [explain(each) for each in checks if each.kind != "superiority" and each.verdict == wanted]
     if rule == "successor" and not any(each.verdict == "passed" for each in gains):
@@ -45,7 +48,7 @@ def explain(check: Check) -> str:
     asked = "better" if check.kind != "non_inferiority" else f"less than {-check.threshold:g} worse"
     whom = f"{check.name} against {check.against}"
     if check.figure is None:
-        return f"{whom} is undefined{'' if check.items else ': no item is left'}"
+        return f"{whom} is undefined{'' if check.items else ': there are no items to compare'}"
     shown = f"{whom} is {check.figure:+.3f} ({_write_ends(check)}, {check.items} items)"
     if check.verdict == "failed":
         return f"{shown} where {asked} is asked"
@@ -59,8 +62,10 @@ def _explain_gains(gains: Sequence[Check], wanted: str) -> list[str]:
     told = "undecided" if any(each.verdict == "undecided" for each in gains) else "failed"
     if told != wanted:
         return []
+    tested = sum(each.p_holm is not None for each in gains)
     figures = _list(
-        f"{each.name} {'undefined' if each.figure is None else f'{each.figure:+.3f}'} ({_write_ends(each)})"
+        f"{each.name} {'undefined' if each.figure is None else f'{each.figure:+.3f}'} ({_write_ends(each)}"
+        f"{f', p {each.p_holm:.3f} of {tested} measures' if each.p_holm is not None and tested > 1 else ''})"
         for each in gains
     )
     needed = [each.needed for each in gains if each.needed is not None]
@@ -96,7 +101,9 @@ def render_markdown(record: Record) -> str:
 
 
 def _render_row(check: Check) -> str:
-    needed = f" (about {check.needed:,} items needed)" if check.needed is not None else ""
+    told = [f"about {check.needed:,} items needed"] if check.needed is not None else []
+    told += [f"p {check.p_holm:.3f}"] if check.p_holm is not None else []
+    verdict = check.verdict if check.verdict == "passed" else f"**{check.verdict}**"
     cells = [
         check.name,
         check.against or "",
@@ -108,7 +115,7 @@ def _render_row(check: Check) -> str:
         _write(check.threshold),
         f"{check.items:,}",
         f"{check.prompts:,}",
-        f"**{check.verdict}**{needed}" if check.verdict != "passed" else "passed",
+        f"{verdict} ({', '.join(told)})" if told else verdict,
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -119,7 +126,9 @@ def _write(value: float | None) -> str:
 
 def _write_ends(check: Check) -> str:
     if check.interval is None:
-        return "too few prompts for an interval"
+        few = check.prompts < FEWEST_CLUSTERS
+        why = f"{check.prompts} prompts, at least {FEWEST_CLUSTERS} are needed" if few else "it is undefined too often"
+        return f"no interval: {why}"
     return f"{check.interval[0]:+.3f} to {check.interval[1]:+.3f}"
 
 

@@ -79,7 +79,9 @@ def bootstrap_difference(
     return Interval(value, float(low), float(high), undefined)
 
 
-def draw(measure: Measure, sums: Sequence[Sums], frame: Any, *, resamples: int, seed: int) -> tuple[Array, int]:
+def draw(
+    measure: Measure, sums: Sequence[Sums], frame: Any, *, resamples: int, seed: int, chance: float | None = None
+) -> tuple[Array, int]:
     """Draw clusters again and again; return the values where they are defined, and how many are not.
 
     Args:
@@ -88,9 +90,10 @@ def draw(measure: Measure, sums: Sequence[Sums], frame: Any, *, resamples: int, 
         frame: of ``accumulate``.
         resamples: how many.
         seed: of the draws.
+        chance: see ``subtract``.
     """
     parts = _resample(sums, resamples, seed)
-    found = np.concatenate([subtract([measure.finish(each, frame) for each in weighted]) for weighted in parts])
+    found = np.concatenate([subtract([measure.finish(each, frame) for each in weighted], chance) for weighted in parts])
     defined = found[~np.isnan(found)]
     return defined, found.size - defined.size
 
@@ -129,6 +132,8 @@ def _resample(sums: Sequence[Sums], resamples: int, seed: int) -> Iterator[list[
         yield [weights @ each for each in sums]
 
 
-def subtract(values: Sequence[Array]) -> Array:
-    """Take the first side's values, less the second's if there is one."""
-    return values[0] if len(values) == 1 else values[0] - values[1]
+def subtract(values: Sequence[Array], chance: float | None = None) -> Array:
+    """Take the first side's values, less the second's if there is one, and where this is undefined, less ``chance``."""
+    if len(values) == 1:
+        return values[0] - (chance or 0.0)
+    return values[0] - (values[1] if chance is None else np.where(np.isnan(values[1]), chance, values[1]))

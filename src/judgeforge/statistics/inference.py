@@ -55,7 +55,13 @@ def correct_holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 
 def compute_power_table(
-    interval: Interval, clusters: int, differences: Sequence[float], *, confidence: float, power: float = 0.8
+    interval: Interval,
+    clusters: int,
+    differences: Sequence[float],
+    *,
+    confidence: float,
+    power: float = 0.8,
+    claims: int = 1,
 ) -> dict[float, int] | None:
     """Say how many clusters (prompts) a paired comparison needs to see each difference.
 
@@ -67,6 +73,7 @@ def compute_power_table(
         differences: true differences, above 0.
         confidence: of the interval, and one less the test's level.
         power: probability of seeing a difference that is there.
+        claims: so many tests share the level.
 
     Returns:
         difference to clusters; None where the interval is undefined or has no width.
@@ -76,5 +83,5 @@ def compute_power_table(
     normal = NormalDist()
     level = normal.inv_cdf((1 + confidence) / 2)
     deviation = (interval.high - interval.low) / (2 * level) * clusters**0.5
-    needed = level + normal.inv_cdf(power)
+    needed = normal.inv_cdf(1 - (1 - confidence) / 2 / claims) + normal.inv_cdf(power)
     return {each: int(np.ceil((needed * deviation / each) ** 2)) for each in differences}

@@ -60,9 +60,11 @@ class Mean:
 
     Args:
         column: its name.
+        share: its values lie between 0 and 1, for wrong and right.
     """
 
     column: str
+    share: bool = False
 
     def fit(self, sides: Sequence[Columns]) -> None:
         """Find nothing: means have nothing in common."""

@@ -1,12 +1,16 @@
 """A champion whose stored verdicts do not compare is judged again by its stored weights, by the real program."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import AutoModelForCausalLM
 
-from judgeforge.base.miniature import build_miniature
+from judgeforge.base.miniature import build_miniature, build_tokenizer
 from judgeforge.benchmarks import load_benchmark
 from judgeforge.engines.protocol import build_generation
 from judgeforge.errors import InputError
@@ -17,7 +21,7 @@ from judgeforge.promote.candidate import Conditions
 from judgeforge.promote.evidence import Evidence
 from judgeforge.promote.registry import Registry
 from judgeforge.promote.standing import load_standing
-from judgeforge.verdicts import load_verdicts
+from judgeforge.verdicts import VerdictRow, load_verdicts
 from tests.evaluations import build_rows, write_rows
 
 NAME = "test-judge"
@@ -46,26 +50,41 @@ def project(store: Any, params: Params, tmp_path: Path) -> Params:
 
 
 @pytest.fixture
-def champion(project: Params, template: Any, tmp_path: Path) -> Any:
+def register(project: Params, tmp_path: Path) -> Any:
+    """Register a judge with the verdicts given, as one of the name given."""
+
+    def call(model: Path, rows: list[VerdictRow], judge: Any = "merged", base: Path | None = None, **facts: Any) -> Any:
+        write_rows(tmp_path / "evaluation", rows, project.evaluate, **facts)
+        write_json(tmp_path / "metrics.json", {judge: {}})
+        (tmp_path / "report.html").write_text("<html>")
+        evidence = Evidence(
+            judge=judge,
+            model=model,
+            base=base,
+            metrics=tmp_path / "metrics.json",
+            page=tmp_path / "report.html",
+            verdicts=tmp_path / "evaluation",
+        )
+        section = project.promote.model_copy(update={"model_name": NAME})
+        registry = Registry(NAME)
+        return registry, registry.register(evidence, section, project.evaluate)
+
+    return call
+
+
+@pytest.fixture
+def model(template: Any, tmp_path: Path) -> Path:
+    folder = tmp_path / "merged"
+    folder.mkdir()
+    build_miniature(folder, "float32", 1)
+    write_template(template, folder)
+    return folder
+
+
+@pytest.fixture
+def champion(register: Any, model: Path) -> Any:
     """Register a judge whose evidence is of other items."""
-    model = tmp_path / "merged"
-    model.mkdir()
-    build_miniature(model, "float32", 1)
-    write_template(template, model)
-    write_rows(tmp_path / "evaluation", build_rows("merged", seen={"d": range(13)}), project.evaluate)
-    write_json(tmp_path / "metrics.json", {"merged": {}})
-    (tmp_path / "report.html").write_text("<html>")
-    evidence = Evidence(
-        judge="merged",
-        model=model,
-        base=None,
-        metrics=tmp_path / "metrics.json",
-        page=tmp_path / "report.html",
-        verdicts=tmp_path / "evaluation",
-    )
-    section = project.promote.model_copy(update={"model_name": NAME})
-    registry = Registry(NAME)
-    return registry, registry.register(evidence, section, project.evaluate)
+    return register(model, build_rows("merged", seen={"d": range(13)}))
 
 
 @pytest.fixture
@@ -73,7 +92,8 @@ def wanted(project: Params, template: Any, tmp_path: Path) -> Any:
     """Say what the challenger was asked: the items of today's benchmark."""
     contents = load_benchmark("d.yaml", tmp_path / "none", None).compute_digest()
     generation = build_generation(project.evaluate).model_dump()
-    return Conditions({"d": contents}, {"d": 5}, "clean", generation, template.compute_digest())
+    engine = f"{project.evaluate.engine} in float32"
+    return Conditions({"d": contents}, {"d": 5}, "clean", generation, template.compute_digest(), engine)
 
 
 def test_stored_verdicts_of_other_items_are_given_again_once(champion: Any, wanted: Any, tmp_path: Path) -> None:
@@ -102,6 +122,7 @@ def test_evidence_that_is_gone_is_made_again(champion: Any, wanted: Any, store: 
     artifacts.rmdir()
     found, note = load_standing(registry, version, "the champion", wanted, ())
     assert "they cannot be read (The evidence of version 1 has no verdicts)" in note
+    assert note.endswith("What it was trained on is not known.")
     assert found.select("d").height == 5 and not found.barred
 
 
@@ -117,3 +138,42 @@ def test_an_evaluation_that_fails_stops_the_promotion(champion: Any, wanted: Any
     (tmp_path / "d.jsonl").unlink()
     with pytest.raises(InputError, match=r"The champion \(version 1\) could not be evaluated again: exit status 2"):
         load_standing(registry, version, "the champion", wanted, ())
+
+
+def test_stored_verdicts_of_another_engine_are_taken_and_the_decision_says_so(
+    register: Any, model: Path, wanted: Any
+) -> None:
+    rows = [row for row in build_rows("merged") if row.benchmark == "d"][:5]
+    engine = {"name": "vllm", "dtype": "bfloat16"}
+    registry, version = register(model, rows, contents=wanted.contents, engine=engine)
+    _, note = load_standing(registry, version, "the champion", wanted, ())
+    assert note == (
+        "The verdicts of the champion (version 1) are those of its stored evidence. They were given by vllm in "
+        f"bfloat16, the challenger's by {wanted.engine}, which changes few verdicts."
+    )
+    _, note = load_standing(registry, version, "the champion", replace(wanted, engine=None), ())
+    assert note.endswith("stored evidence.")
+
+
+def test_stored_verdicts_of_a_judge_of_another_name_are_not_taken(register: Any, model: Path, wanted: Any) -> None:
+    registry, version = register(model, build_rows("direct"))
+    _, note = load_standing(registry, version, "the champion", wanted, ())
+    assert "they are those of direct" in note
+
+
+def test_an_adapter_is_judged_again_on_the_base_that_is_stored_with_it(
+    register: Any, model: Path, template: Any, wanted: Any, tmp_path: Path
+) -> None:
+    adapter = tmp_path / "direct"
+    torch.manual_seed(1)
+    lora = LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False, task_type="CAUSAL_LM")
+    get_peft_model(AutoModelForCausalLM.from_pretrained(model), lora).save_pretrained(adapter)
+    build_tokenizer().save_pretrained(adapter)
+    write_template(template, adapter)
+    registry, version = register(adapter, build_rows("direct"), "direct", base=model)
+    shutil.rmtree(adapter)
+    shutil.rmtree(model)
+    found, note = load_standing(registry, version, "the champion", wanted, ())
+    assert "d holds other items" in note
+    assert set(found.judged["judge"]) == {"direct"}
+    assert found.conditions == wanted

@@ -32,6 +32,14 @@ def test_an_evaluation_is_read_with_the_conditions_it_was_made_under(tmp_path: P
     assert conditions.template is not None and len(conditions.template) == 64
 
 
+def test_an_evaluation_says_by_what_engine_it_was_made(tmp_path: Path) -> None:
+    assert build_candidate(tmp_path / "old", ENGINE).conditions.engine is None
+    write_rows(tmp_path / "new", build_rows("merged"), ENGINE, engine={"name": "vllm", "dtype": "bfloat16"})
+    found = load_candidate(tmp_path / "new").conditions
+    assert found.engine == "vllm in bfloat16"
+    assert list_disagreements(found, replace(found, engine="transformers in float32")) == []
+
+
 def test_verdicts_that_were_exchanged_are_refused(tmp_path: Path) -> None:
     write_rows(tmp_path, build_rows("merged"), ENGINE)
     (tmp_path / VERDICTS_FILE).unlink()
@@ -45,6 +53,12 @@ def test_evaluations_under_the_same_conditions_compare_and_further_benchmarks_do
     more = replace(WANTED, contents={**WANTED.contents, "e": "3"}, asked={**WANTED.asked, "e": 5})
     assert list_disagreements(more, WANTED) == []
     assert list_disagreements(WANTED, more) == ["e was not judged"]
+
+
+def test_what_a_challenger_held_must_be_known_too() -> None:
+    unknown = replace(WANTED, contents={})
+    said = ["what d held is not known", "what p held is not known"]
+    assert list_disagreements(WANTED, unknown) == list_disagreements(unknown, unknown) == said
 
 
 @pytest.mark.parametrize(
@@ -66,12 +80,15 @@ def test_a_judge_may_be_asked_by_a_template_of_its_own() -> None:
     assert list_disagreements(replace(WANTED, template="u"), WANTED, template=False) == []
 
 
-def test_what_a_judge_was_trained_on_stays_left_out_when_it_is_judged_again(tmp_path: Path) -> None:
-    fresh = build_candidate(tmp_path / "new", ENGINE, seen={"d": range(2)})
+def test_only_what_a_judge_was_trained_on_is_left_out_when_it_is_judged_again(tmp_path: Path) -> None:
+    """The new evaluation was made with a challenger's audit, and is kept for others, who were not trained on these."""
+    fresh = build_candidate(tmp_path / "new", ENGINE, seen={"d": range(13), "p": range(2)})
     stored = build_candidate(tmp_path / "old", ENGINE, seen={"d": range(1, 4), "p": range(13)})
     carried = carry_contamination(fresh, stored)
     seen = carried.select("d").filter("contaminated")["item_id"].to_list()
-    assert seen == ["i000", "i001", "i002", "i003"]
+    assert seen == ["i001", "i002", "i003"]
     assert carried.barred == {"p"}
     assert carried.judged.columns == fresh.judged.columns
     assert carried.judged["item_id"].equals(fresh.judged["item_id"])
+    unknown = carry_contamination(fresh, None)
+    assert not unknown.barred and not unknown.judged["contaminated"].any()

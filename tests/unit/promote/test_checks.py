@@ -61,7 +61,10 @@ def test_superiority_is_corrected_for_the_number_of_primary_measures() -> None:
     # Holm: the smaller p twice, 0.06; the larger at least that.
     both = check_superior([build(0.05, 0.005, 0.095, p=0.03), build(0.05, 0.001, 0.099, p=0.04)], MARGIN, ALPHA)
     assert [check.p_holm for check in both] == pytest.approx([0.06, 0.06])
-    assert [check.verdict for check in both] == ["failed", "failed"]
+    # At half the level, 1.960 / 1.645 = 1.19 as wide: a judge better by 0.05 would have had 0.05 - 0.0536.
+    assert [check.verdict for check in both] == ["undecided", "undecided"]
+    narrow = check_superior([build(0.01, -0.03, 0.05, p=0.3), build(0.01, -0.032, 0.05, p=0.3)], MARGIN, ALPHA)
+    assert [check.verdict for check in narrow] == ["failed", "undecided"], "0.0477 and 0.0500 wide"
     # A third that cannot be tested does not count: 0.02 twice is 0.04.
     some = [build(0.05, 0.01, 0.09, p=0.02), build(0.0, -0.06, 0.06, p=0.5), build(0.1)]
     three = check_superior(some, MARGIN, ALPHA)
@@ -74,6 +77,8 @@ def test_the_items_needed_follow_from_the_width() -> None:
     # asks for 0.05 / (1.645 + 0.842) = 0.0201: 9.14 times the prompts, 915, of 3 items each.
     assert count_needed(build(0.0, -0.1, 0.1), 0.05, ALPHA) == 2745
     assert count_needed(build(0.0, -0.1, 0.1), 0.1, ALPHA) == 687
+    # One of two claims: 0.05 / (1.960 + 0.842) = 0.01784, 11.61 times the prompts.
+    assert count_needed(build(0.0, -0.1, 0.1), 0.05, ALPHA, claims=2) == pytest.approx(3483, abs=6)
     assert count_needed(build(0.0), 0.05, ALPHA) is None
     assert count_needed(build(0.0, -0.1, 0.1), 0.0, ALPHA) is None
     check = check_not_inferior(build(0.0, -0.1, 0.1), MARGIN, ALPHA)
@@ -111,6 +116,8 @@ def test_what_the_checks_of_a_successor_add_up_to(
     assert conclude([check(kind, each) for kind, found in kinds.items() for each in found], "successor") == outcome
 
 
-@pytest.mark.parametrize(("rivals", "outcome"), [([P, P], "promoted"), ([P, F], "refused"), ([P, U], "undecided")])
+@pytest.mark.parametrize(
+    ("rivals", "outcome"), [([P, P], "promoted"), ([P, F], "refused"), ([P, U], "undecided"), ([], "undecided")]
+)
 def test_what_the_checks_of_a_first_champion_add_up_to(rivals: list[str], outcome: str) -> None:
     assert conclude([check("limit", P), *(check("rival", each) for each in rivals)], "first") == outcome

@@ -1,5 +1,6 @@
 """Whole decisions on verdict tables: 120 scores and 120 pairs of 40 prompts."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +78,15 @@ def test_a_first_champion_that_is_no_better_than_one_rival_somewhere_is_refused(
     decision = ask(judge(), rivals={"base": judge(MANY, MANY), "longer": judge(MANY)})
     assert decision.outcome == "refused"
     assert decision.summary == (
-        "Not promoted: p/accuracy against longer is +0.000 (+0.000 to +0.000, 120 items) where better is asked."
+        "Not promoted: p/accuracy against longer is +0.000 (-0.019 to +0.019, 120 items) where better is asked."
     )
+
+
+def test_a_rival_that_could_judge_one_item_alone_can_be_beaten(judge: Any) -> None:
+    """Its correlation rests on one prompt: it is undefined without it, and on a third of the resamples."""
+    decision = ask(judge(), rivals={"base": judge(mute=range(1, 120))})
+    assert list_verdicts(decision, "rival")["d/pearson against base"] == "passed"
+    assert decision.outcome == "promoted"
 
 
 def test_a_first_champion_without_rivals_is_held_against_chance(judge: Any) -> None:
@@ -89,13 +97,30 @@ def test_a_first_champion_without_rivals_is_held_against_chance(judge: Any) -> N
     assert set(list_verdicts(decision, "rival")) == {"d/pearson against chance", "p/accuracy against chance"}
 
 
+def test_agreement_has_no_chance_value_to_be_better_than(judge: Any) -> None:
+    """Held against 0, a judge that always says the same would be better."""
+    params = PARAMS.model_copy(update={"primary": ("d/exact_agreement",)})
+    with pytest.raises(InputError, match="nobody to hold 'd/exact_agreement' against") as caught:
+        ask(judge(), params=params)
+    assert "matrix.references" in caught.value.remedy
+    assert ask(judge(), rivals={"majority": judge(MANY)}, params=params).outcome == "promoted"
+
+
+def test_too_few_resamples_to_show_a_gain_at_all_are_named(judge: Any) -> None:
+    few = replace(DRAWING, resamples=79)
+    with pytest.raises(InputError, match="79 resamples") as caught:
+        decide(judge(), [Standing("the champion", judge(MANY))], {}, PARAMS, few)
+    assert "evaluate.bootstrap_resamples to 80" in caught.value.remedy
+    assert decide(judge(), [Standing("the champion", judge(MANY))], {}, PARAMS, replace(few, resamples=80)).checks
+
+
 def test_a_successor_that_is_better_and_nowhere_worse_is_promoted(judge: Any) -> None:
     decision = ask(judge(SOME), judge(MANY))
     assert (decision.rule, decision.outcome) == ("successor", "promoted")
     gain = next(check for check in decision.checks if check.kind == "superiority")
     won = f"d/pearson by {gain.figure:.3f}"
     assert decision.summary == (
-        f"Promoted: better than the champion on {won}, and on no benchmark worse by 0.05 or more."
+        f"Promoted: better than the champion on {won}, and on no benchmark that counts worse by 0.05 or more."
     )
     assert list_verdicts(decision, "superiority")["d/pearson against the champion"] == "passed"
 
@@ -151,6 +176,7 @@ def test_too_few_items_for_the_margin_is_no_pass(judge: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "failed"),
     [
+        ({"mute": range(6)}, set()),  # 1 - 0.95 is a little more than 0.05
         ({"mute": range(7)}, {"d/unparsable_rate", "p/unparsable_rate"}),
         ({"fickle": range(61)}, {"p/swap_inconsistency", "p/position_bias"}),
         ({"fickle": range(59)}, {"p/position_bias"}),
@@ -197,7 +223,28 @@ def test_items_that_either_was_trained_on_are_left_out(judge: Any) -> None:
 def test_a_lost_champion_leaves_the_question_open(judge: Any) -> None:
     decision = ask(judge(), None)
     assert (decision.rule, decision.outcome) == ("successor", "undecided")
-    assert decision.summary == "Cannot decide: no primary measure can be compared with the champion's."
+    assert decision.summary == (
+        "Cannot decide: d/pearson against the champion is undefined: there are no items to compare; p/accuracy against "
+        "the champion is undefined: there are no items to compare; no primary measure can be compared with the "
+        "champion's."
+    )
+
+
+def test_a_lost_first_champion_is_not_taken_for_one_that_was_beaten(judge: Any) -> None:
+    decision = ask(judge(), judge(MANY), None)
+    assert decision.outcome == "undecided"
+    assert list_verdicts(decision, "non_inferiority")["d/pearson against the first champion"] == "undecided"
+
+
+def test_a_benchmark_that_the_champion_was_not_measured_on_is_not_passed_over(judge: Any) -> None:
+    champion = judge(MANY)
+    champion = replace(champion, formats={"d": "direct"}, judged=champion.select("d"))
+    decision = ask(judge(), champion)
+    assert decision.outcome == "undecided"
+    assert list_verdicts(decision, "non_inferiority") == {
+        "d/pearson against the champion": "passed",
+        "p/accuracy against the champion": "undecided",
+    }
 
 
 @pytest.mark.parametrize("measure", ["x/pearson", "d/accuracy", "pearson"])

@@ -26,11 +26,19 @@ def build(kind: str, measure: str = "d/pearson", **facts: object) -> Check:
         ),
         (
             build("rival", against="random", threshold=0.0, interval=None),
-            "d/pearson against random is -0.020 (too few prompts for an interval, 300 items): too few items to tell "
-            "whether it is better",
+            "d/pearson against random is -0.020 (no interval: it is undefined too often, 300 items): too few items to "
+            "tell whether it is better",
+        ),
+        (
+            build("rival", against="random", threshold=0.0, interval=None, prompts=19),
+            "d/pearson against random is -0.020 (no interval: 19 prompts, at least 20 are needed, 300 items): too few "
+            "items to tell whether it is better",
         ),
         (build("rival", figure=None, verdict="failed"), "d/pearson against the champion is undefined"),
-        (build("rival", figure=None, items=0), "d/pearson against the champion is undefined: no item is left"),
+        (
+            build("rival", figure=None, items=0),
+            "d/pearson against the champion is undefined: there are no items to compare",
+        ),
         (
             build("limit", "p/position_bias", against=None, figure=-0.3, threshold=0.2),
             "p/position_bias is -0.300 where at most 0.200 is allowed to either side",
@@ -54,6 +62,14 @@ def test_what_could_not_be_decided_is_told_with_the_items_it_takes() -> None:
     )
 
 
+def test_a_gain_that_the_correction_takes_away_is_told_with_its_p() -> None:
+    facts = {"figure": 0.05, "interval": (0.005, 0.095), "threshold": 0.0, "p": 0.03, "p_holm": 0.06}
+    gains = [build("superiority", measure, verdict="undecided", **facts) for measure in ("d/pearson", "p/accuracy")]
+    assert "d/pearson +0.050 (+0.005 to +0.095, p 0.060 of 2 measures)" in summarise(
+        "undecided", "successor", gains, 0.05
+    )
+
+
 def test_a_refusal_names_what_failed_and_not_what_is_open() -> None:
     checks = [
         build("superiority", figure=0.01, interval=(-0.05, 0.07), threshold=0.0),
@@ -72,7 +88,11 @@ def test_the_page_says_first_what_a_manager_wants_to_know() -> None:
         summary="Cannot decide: too few.",
         alpha=0.05,
         margin=0.05,
-        checks=(build("non_inferiority", needed=1200), build("limit", "p/length_bias", against=None, verdict="passed")),
+        checks=(
+            build("non_inferiority", needed=1200),
+            build("limit", "p/length_bias", against=None, verdict="passed"),
+            build("superiority", verdict="failed", p=0.03, p_holm=0.0601),
+        ),
         notes=("The champion was evaluated again.",),
     )
     record = Record(
@@ -89,5 +109,6 @@ def test_the_page_says_first_what_a_manager_wants_to_know() -> None:
         "| 300 | 100 | **undecided** (about 1,200 items needed) |"
     )
     assert lines[11].endswith("| passed |")
+    assert lines[12].endswith("| **failed** (p 0.060) |")
     assert lines[-1] == "- The champion was evaluated again."
     assert Record.model_validate_json(record.model_dump_json()) == record

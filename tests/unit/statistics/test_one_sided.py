@@ -42,6 +42,33 @@ def test_equal_judges_differ_by_nothing_and_are_not_better() -> None:
     assert (found.interval.value, found.interval.low, found.interval.high, found.p) == (0, 0, 0, 1)
 
 
+def test_judges_that_are_right_everywhere_may_still_differ() -> None:
+    """An item more that is won and one that is lost: the error is that of 42 items, two of which differ, by t with 41.
+
+    sqrt(41 / 42 * 2 / 41^2) = 0.0341, times 1.683; without, the interval would have no width, whatever the number.
+    """
+    right = [{"x": np.ones(40)}, {"x": np.ones(40)}]
+    found = assess(Mean("x", share=True), right, np.arange(40), **OPTIONS)
+    assert (found.interval.value, found.interval.low) == (0, pytest.approx(-0.0341 * 1.683, abs=2e-4))
+    assert found.interval.high == pytest.approx(-found.interval.low)
+    # One side: of 42 items 41 are right.
+    alone = assess(Mean("x", share=True), right[:1], np.arange(40), chance=0.5, **OPTIONS)
+    assert alone.interval.value == 0.5 and alone.interval.low == pytest.approx(41 / 42 - 0.5 - 0.0241 * 1.683, abs=5e-4)
+    assert (assess(MEAN, right, np.arange(40), **OPTIONS).interval.low) == 0
+
+
+def test_a_judge_that_nearly_always_says_the_same_counts_as_chance_where_it_always_does() -> None:
+    """The other judge's correlation rests on one prompt: a third of the resamples have nothing of it."""
+    gold = np.arange(120) % 5.0
+    sides = [{"gold": gold, "score": gold}, {"gold": gold, "score": np.where(np.arange(120) < 1, 3.0, 2.0)}]
+    clusters = np.arange(120) // 3
+    found = assess(Pearson("gold", "score"), sides, clusters, chance=0.0, **OPTIONS)
+    assert found.interval.low is not None and found.interval.low > 0.5 and found.interval.undefined == 0
+    assert assess(Pearson("gold", "score"), sides, clusters, **OPTIONS).interval.low is None
+    # The first judge gets no such favour.
+    assert assess(Pearson("gold", "score"), sides[::-1], clusters, chance=0.0, **OPTIONS).interval.low is None
+
+
 def test_with_few_clusters_no_interval_is_claimed() -> None:
     values, clusters = np.arange(60.0), np.arange(60) % (FEWEST_CLUSTERS - 1)
     found = assess(MEAN, [{"x": values}], clusters, **OPTIONS)
@@ -62,20 +89,22 @@ def test_what_is_undefined_has_no_interval() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), shift=st.floats(-1, 1), less=st.floats(-0.5, 0.5))
-def test_p_is_small_where_the_interval_lies_above_zero(seed: int, shift: float, less: float) -> None:
+@given(seed=st.integers(0, 2**32 - 1), shift=st.floats(-1, 1), chance=st.floats(-0.5, 0.5))
+def test_p_is_small_where_the_interval_lies_above_zero(seed: int, shift: float, chance: float) -> None:
     generator = np.random.default_rng(seed)
     first, second = generator.normal(shift, 1, 60), generator.normal(0, 1, 60)
     sides = [{"x": first}, {"x": second}]
-    found = assess(MEAN, sides, np.arange(60) // 2, less=less, **OPTIONS)
-    assert found.interval.value == pytest.approx(first.mean() - second.mean() - less)
+    alone = assess(MEAN, sides[:1], np.arange(60) // 2, chance=chance, **OPTIONS)
+    assert alone.interval.value == pytest.approx(first.mean() - chance)
+    found = assess(MEAN, sides, np.arange(60) // 2, chance=chance, **OPTIONS)
+    assert found.interval.value == pytest.approx(first.mean() - second.mean())
     assert found.interval.low <= found.interval.value <= found.interval.high
     slack = 0.01  # a few draws of the 400
     if found.interval.low > 0:
         assert found.p < OPTIONS["alpha"] + slack
     else:
         assert found.p > OPTIONS["alpha"] - slack
-    turned = assess(MEAN, sides[::-1], np.arange(60) // 2, less=-less, **OPTIONS)
+    turned = assess(MEAN, sides[::-1], np.arange(60) // 2, **OPTIONS)
     assert turned.interval.low == pytest.approx(-found.interval.high)
     assert turned.interval.high == pytest.approx(-found.interval.low)
 
