@@ -10,6 +10,7 @@ from fastapi.security import HTTPBearer
 
 from judgeforge import __version__
 from judgeforge.serve.dispatcher import Dispatcher, KilledWorkers, QueueFull
+from judgeforge.serve.guard import RETRY_AFTER_S
 from judgeforge.serve.messages import Answer
 from judgeforge.serve.metrics import Metrics
 from judgeforge.serve.schemas import (
@@ -24,7 +25,6 @@ from judgeforge.serve.schemas import (
     Reload,
 )
 
-RETRY_AFTER_S = 2
 _UNANSWERABLE = {
     "prompt_too_long": "The prompt is longer than evaluate.max_prompt_tokens of this service. Shorten the texts.",
     "refused": "The judge's server would not answer this.",
