@@ -102,7 +102,7 @@ def _grade_into(
     from judgeforge.engines.journal import Journal  # noqa: PLC0415
     from judgeforge.grading.templates import load_template  # noqa: PLC0415
 
-    folder = find_judge(model)
+    folder, base = find_judge(model, base)
     template = load_template(folder)
     conversations = [build_conversation(item, template) for item in items]
     place = _JOURNALS / hashlib.sha256(str(output.resolve()).encode()).hexdigest()[:16]
