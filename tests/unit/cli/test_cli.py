@@ -165,6 +165,9 @@ def test_without_a_model_the_champion_grades(workplace: Path, monkeypatch: pytes
         (["--model", "judge", "--instruction", "Add."], "response is missing"),
         (["--model", "judge", "--input", "items.jsonl", "--instruction", "Add."], "--input and an item's own options"),
         (["--model", "judge", "--output", "x.jsonl"], "--output without --input"),
+        (["--model", "judge", "--input", "items.jsonl", "--output", "judge"], "judge is no file"),
+        (["--model", "judge", "--input", "items.jsonl", "--output", "/dev/null"], "/dev/null is no file"),
+        (["--model", "judge", "--input", "items.jsonl", "--output", "rubric.json/x"], "x cannot be written"),
     ],
 )
 def test_what_cannot_be_graded_is_named(arguments: list[str], message: str, workplace: Path) -> None:
