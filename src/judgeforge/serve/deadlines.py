@@ -11,6 +11,8 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+_MOST_FOLD = 2
+"""Up to so many times the connections that may be open, requests are told that there are too many (uvicorn)."""
 _TOO_SLOW = (
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 43\r\n\r\n"
     b'{"detail":"The request came in too slowly"}'
@@ -26,8 +28,12 @@ class DeadlineProtocol(H11Protocol):
     _reading: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
-        """Give the first request its time, and hear of all that is written and not taken."""
+        """Give the first request its time, and hear of all that is not taken; hang up if far too many are open."""
         super().connection_made(transport)
+        if self.limit_concurrency and len(self.connections) > _MOST_FOLD * self.limit_concurrency:
+            self.count_cut()
+            transport.abort()
+            return
         transport.set_write_buffer_limits(high=0)
         self._watch()
 

@@ -29,7 +29,7 @@ class Guard:
     Args:
         app: gets the requests that pass, their bodies whole.
         routes: paths that are counted by their names.
-        tokens: one of them has to come as a bearer; none: everybody may.
+        tokens: one of them has to come as a bearer; none: everybody may, but for web pages.
         max_body_bytes: of a request.
         metrics: counts.
     """
@@ -66,6 +66,9 @@ class Guard:
         headers = dict(scope["headers"])
         if scope["path"] not in OPEN_TO_ALL and not self._is_known(headers.get(b"authorization", b"")):
             return await _refuse(send, 401, "A valid token is missing. Send it as 'Authorization: Bearer TOKEN'.")
+        if not self._tokens and b"origin" in headers:
+            # Any page that a browser on this machine shows could send it.
+            return await _refuse(send, 403, "Web pages may use the judge only where tokens are set.")
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length[:20]) > self._max_body_bytes:
             return await self._refuse_size(send)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from judgeforge.serve.metrics import Metrics
 from judgeforge.serve.settings import ServeSettings
 
 _LOOK_S = 1.0
+_OTHER_FILES = 128
 _KEEP_ALIVE_S = 30
 
 
@@ -171,10 +173,20 @@ def _bind(host: str, port: int) -> socket.socket:
     return listening
 
 
+def _make_room(connections: int) -> None:
+    """Raise the limit of open files as far as may be: without room for a socket, no worker can be started."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * connections + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 def run_service(settings: ServeSettings, tokens: tuple[bytes, ...]) -> None:
     """Serve until SIGTERM or SIGINT."""
 
     async def run() -> None:
         await Service(settings, tokens).run()
 
+    _make_room(settings.max_connections)
     asyncio.run(run())

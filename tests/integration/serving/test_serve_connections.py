@@ -25,12 +25,10 @@ LONG = b"x" * 200_000
 class Listener:
     """The service's outer parts, with short limits."""
 
-    def __init__(self) -> None:
+    def __init__(self, tokens: tuple[bytes, ...] = (TOKEN,)) -> None:
         self.cancelled = threading.Event()
         self.metrics = Metrics()
-        guard = Guard(
-            self._answer, routes={"/long", "/never"}, tokens=(TOKEN,), max_body_bytes=100, metrics=self.metrics
-        )
+        guard = Guard(self._answer, routes={"/long", "/never"}, tokens=tokens, max_body_bytes=100, metrics=self.metrics)
         protocol = build_protocol(LIMIT_S, self.metrics.count_cut)
         config = uvicorn.Config(
             guard,
@@ -40,6 +38,7 @@ class Listener:
             log_config=None,
             access_log=False,
             timeout_keep_alive=1,
+            limit_concurrency=5,
             timeout_graceful_shutdown=1,
         )
         self.server = uvicorn.Server(config)
@@ -173,3 +172,26 @@ def test_requests_sent_ahead_are_answered_in_their_order(listener):
     with listener.connect(ahead, b"GET /long HTTP/1.1\r\n", KNOWN, b"Connection: close\r\n\r\n") as connection:
         answers = read_all(connection).split(b"HTTP/1.1 ")[1:]
     assert [answer[:3] for answer in answers] == [b"200", b"401", b"200"]
+
+
+def test_connections_beyond_twice_the_limit_are_not_held(listener):
+    with contextlib.ExitStack() as stack:
+        for _ in range(20):
+            stack.enter_context(listener.connect())
+        time.sleep(LIMIT_S / 4)
+        assert listener.count_open() == 10
+    listener.wait_until_closed(4)
+    with listener.connect(b"GET /long HTTP/1.1\r\n", KNOWN, b"Connection: close\r\n\r\n") as connection:
+        assert read_all(connection).endswith(LONG)
+
+
+def test_without_tokens_no_web_page_gets_in():
+    open_to_all = Listener(())
+    try:
+        sent = b"POST /long HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n"
+        with open_to_all.connect(sent, b"\r\n") as connection:
+            assert read_all(connection).endswith(LONG)
+        with open_to_all.connect(sent, b"Origin: http://elsewhere.example\r\n\r\n") as connection:
+            assert read_all(connection).startswith(b"HTTP/1.1 403")
+    finally:
+        open_to_all.stop()
