@@ -177,13 +177,13 @@ def read_text(path: Path) -> str:
     """Read a UTF-8 file.
 
     Raises:
-        InputError: it is missing, unreadable, or not UTF-8 (the byte's offset is named).
+        InputError: it is missing, unreadable, or not UTF-8 (the byte's offset and line are named).
     """
     try:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
-            f"{path} is not UTF-8: byte {error.start} cannot be decoded.",
+            f"{path} is not UTF-8: byte {error.start}, line {error.object.count(10, 0, error.start) + 1}, is no text.",
             "convert the file to UTF-8, for example with iconv.",
         ) from error
     except OSError as error:
@@ -198,10 +198,10 @@ def load_json(path: Path) -> Any:
     """
     try:
         return json.loads(read_text(path))
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also too deep for Python, or a number of thousands of digits
+        place = f" at line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
         raise InputError(
-            f"{path} is not valid JSON at line {error.lineno}, column {error.colno}: {error.msg}.",
-            "repair or re-create the file.",
+            f"{path} is not valid JSON{place}: {getattr(error, 'msg', error)}.", "repair or re-create the file."
         ) from error
 
 
@@ -238,9 +238,9 @@ def _parse_lines(path: Path, text: str) -> Iterator[Any]:
         if line.strip():
             try:
                 yield json.loads(line)
-            except json.JSONDecodeError as error:
+            except (ValueError, RecursionError) as error:
                 raise InputError(
-                    f"Line {number} of {path} is not valid JSON: {error.msg}.", "repair or delete that line."
+                    f"Line {number} of {path} is not valid JSON: {getattr(error, 'msg', error)}.", "mend or delete it."
                 ) from error
 
 

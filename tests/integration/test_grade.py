@@ -114,3 +114,11 @@ def test_an_end_from_outside_has_its_own_exit_code(place, sent, expected):
     process.send_signal(sent)
     process.communicate()
     assert process.returncode == expected
+
+
+def test_a_reader_that_goes_away_is_no_traceback(place):
+    process = start(place, "--input", "-", "--json", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process.stdout.close()
+    process.stdout = None
+    _, errors = process.communicate(build_lines(6).encode())
+    assert process.returncode == 1 and b"Traceback" not in errors and b"Exception ignored" not in errors

@@ -107,7 +107,11 @@ def test_line_separators_within_a_string_do_not_split_a_row(tmp_path: Path) -> N
         (b'{"a": 1}\n{"a": \n', r"Line 2 of .*rows\.jsonl is not valid JSON"),
         (b'{"a": 1}\n3\n', r"Row 2 of .*rows\.jsonl is not a JSON object"),
         (b'[{"a": 1},\n{]', r"rows\.jsonl is not valid JSON at line 2, column 2"),
-        (b'{"a": "\xff"}', r"rows\.jsonl is not UTF-8: byte 7"),
+        (b'{"a": "\xff"}', r"rows\.jsonl is not UTF-8: byte 7, line 1,"),
+        (b'{"a": 1}\n{"a": "\xff"}', r"rows\.jsonl is not UTF-8: byte 16, line 2,"),
+        (b'{"a": 1}\n{"a": ' + b"[" * 100_000, r"Line 2 of .*rows\.jsonl is not valid JSON: maximum recursion"),
+        (b'{"a": ' + b"9" * 5000 + b"}", r"Line 1 of .*rows\.jsonl is not valid JSON: Exceeds the limit"),
+        (b"[" * 100_000, r"rows\.jsonl is not valid JSON: maximum recursion"),
     ],
 )
 def test_a_broken_file_is_named_with_the_place(tmp_path: Path, content: bytes, message: str) -> None:

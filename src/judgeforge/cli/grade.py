@@ -5,6 +5,7 @@ Where the verdicts go to a file, answers are kept as they come: a run that was k
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,6 +60,8 @@ def grade(
     if input is not None:
         if any(value is not None for value in (instruction, response, response_b, reference)):
             raise InputError("--input and an item's own options together.", "give the one or the other.")
+        if output is not None:
+            _check_output(output)
         items = load_items(_STANDARD_INPUT if input == Path("-") else input, chosen)
     elif output is not None:
         raise InputError("--output without --input.", "give the file of items, or redirect what --json prints.")
@@ -75,6 +78,15 @@ def grade(
         say(f"{unparsed} of {len(rows)} have no verdict that could be parsed.")
     if as_json or output is None:
         _print_rows(rows, items, as_json)
+
+
+def _check_output(output: Path) -> None:
+    """Refuse before the work what could not be written after it; a device or a pipe would be replaced by a file."""
+    if output.exists() and not output.is_file():
+        raise InputError(f"{output} is no file.", "name one for --output, or redirect what --json prints.")
+    folder = next(each for each in output.resolve().parents if each.exists())
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise InputError(f"{output} cannot be written.", "name another file for --output, or change its rights.")
 
 
 def _grade_items(
@@ -102,7 +114,7 @@ def _grade_into(
     from judgeforge.engines.journal import Journal  # noqa: PLC0415
     from judgeforge.grading.templates import load_template  # noqa: PLC0415
 
-    folder = find_judge(model)
+    folder, base = find_judge(model, base)
     template = load_template(folder)
     conversations = [build_conversation(item, template) for item in items]
     place = _JOURNALS / hashlib.sha256(str(output.resolve()).encode()).hexdigest()[:16]
@@ -115,7 +127,7 @@ def _grade_into(
         for item, conversation, completion in zip(items, conversations, completions, strict=True)
     ]
     write_json_lines(output, rows)
-    shutil.rmtree(place)
+    shutil.rmtree(place, ignore_errors=True)
     return rows
 
 

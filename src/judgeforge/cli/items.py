@@ -33,7 +33,7 @@ def build_rubric(path: Path | None, criteria: str | None, levels: list[str], low
     """Build the rubric of the options: from a file, or from the question and its levels; None if none is given.
 
     Raises:
-        InputError: both ways at once, or fewer than two levels.
+        InputError: both ways at once, fewer than two levels, or one that is empty.
     """
     if path is not None and (criteria or levels):
         raise InputError("--rubric and --criteria/--level together.", "give the one or the other.")
@@ -46,7 +46,12 @@ def build_rubric(path: Path | None, criteria: str | None, levels: list[str], low
             f"A rubric needs --criteria and a --level for each score, and {len(levels)} --level are given.",
             "describe each score (five, unless the judge was trained for other scales), of the lowest first.",
         )
-    return Rubric.model_validate({"criteria": criteria, "levels": levels, "lowest": lowest})
+    try:
+        return Rubric.model_validate({"criteria": criteria, "levels": levels, "lowest": lowest})
+    except ValidationError as error:
+        raise InputError(
+            f"--criteria and --level are no rubric: {_describe(error)}.", "describe the question and each score."
+        ) from error
 
 
 def build_item(row: dict[str, Any], number: int, rubric: Rubric | None) -> DirectItem | PairwiseItem:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from judgeforge.errors import InputError
-from judgeforge.params import EvaluateParams, PromoteParams, load_section
+from judgeforge.params import EvaluateParams
 
 if TYPE_CHECKING:
     from judgeforge.engines.protocol import Engine
@@ -25,29 +25,27 @@ def load_judge(model: Path | None, base: Path | None, params: EvaluateParams) ->
     from judgeforge.engines.building import build_engine  # noqa: PLC0415 - torch takes seconds
     from judgeforge.grading.templates import load_template  # noqa: PLC0415
 
-    folder = find_judge(model)
+    folder, base = find_judge(model, base)
     template = load_template(folder)
     return build_engine(params, folder, base, template), template
 
 
-def find_judge(model: Path | None) -> Path:
-    """Return the folder of a judge.
+def find_judge(model: Path | None, base: Path | None) -> tuple[Path, Path | None]:
+    """Return the folder of a judge, and that of the base if it is an adapter that does not name it.
 
     Args:
-        model: see ``load_judge``.
+        model: see ``load_judge``, as the next.
+        base: likewise; None: the one that the champion brings.
 
     Raises:
         InputError: there is no judge.
     """
-    folder = model or _fetch_champion()
-    if not folder.is_dir():
-        raise InputError(f"There is no judge in {folder}.", "name a judge's folder, such as models/merged.")
-    return folder
+    if model is None:
+        from judgeforge.promote.fetching import fetch_version  # noqa: PLC0415 - mlflow takes seconds
+        from judgeforge.serve.champion import find_champion  # noqa: PLC0415
 
-
-def _fetch_champion() -> Path:
-    params = load_section("promote", PromoteParams)
-    from judgeforge.promote.fetching import fetch_judge  # noqa: PLC0415 - mlflow takes seconds
-
-    folder: Path = fetch_judge(params.model_name, "champion")
-    return folder
+        model, own_base = fetch_version(find_champion())
+        base = base or own_base
+    if not model.is_dir():
+        raise InputError(f"There is no judge in {model}.", "name a judge's folder, such as models/merged.")
+    return model, base

@@ -16,8 +16,9 @@ def serve(
     max_queue: Annotated[int, typer.Option(min=1, help="Requests that may wait for the judge.")] = 256,
     max_connections: Annotated[int, typer.Option(min=1, help="Connections open at once.")] = 1024,
     timeout_s: Annotated[float, typer.Option(min=0.001, help="For an answer, waiting included.")] = 120,
-    read_timeout_s: Annotated[float, typer.Option(min=0.001, help="For a request to come in.")] = 10,
+    read_timeout_s: Annotated[float, typer.Option(min=0.001, help="To send a request, or read an answer.")] = 10,
     drain_s: Annotated[float, typer.Option(min=1, help="For what is under way when the service ends.")] = 120,
+    start_s: Annotated[float, typer.Option(min=1, help="For a worker to load the judge.")] = 1800,
     hang_s: Annotated[float, typer.Option(min=1, help="Silence after which a worker is killed.")] = 300,
     watch_s: Annotated[float, typer.Option(min=0, help="Between looks for a new champion; 0: none.")] = 30,
     one_at_a_time: Annotated[
@@ -46,6 +47,7 @@ def serve(
         timeout_s=timeout_s,
         read_timeout_s=read_timeout_s,
         drain_s=drain_s,
+        start_s=start_s,
         hang_s=hang_s,
         watch_s=watch_s,
         one_at_a_time=one_at_a_time,

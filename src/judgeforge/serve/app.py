@@ -10,6 +10,7 @@ from fastapi.security import HTTPBearer
 
 from judgeforge import __version__
 from judgeforge.serve.dispatcher import Dispatcher, KilledWorkers, QueueFull
+from judgeforge.serve.guard import RETRY_AFTER_S
 from judgeforge.serve.messages import Answer
 from judgeforge.serve.metrics import Metrics
 from judgeforge.serve.schemas import (
@@ -24,12 +25,11 @@ from judgeforge.serve.schemas import (
     Reload,
 )
 
-RETRY_AFTER_S = 2
 _UNANSWERABLE = {
     "prompt_too_long": "The prompt is longer than evaluate.max_prompt_tokens of this service. Shorten the texts.",
     "refused": "The judge's server would not answer this.",
 }
-_SHOWN_FAULTS = 5
+_SHOWN_FAULTS, _SHOWN_CHARACTERS = 5, 80
 
 
 def _document(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -103,22 +103,21 @@ class Routes:
 
 def build_app(routes: Routes) -> FastAPI:
     """Build the application; docs/serving.md describes it."""
-    app = FastAPI(title="judgeforge", version=__version__, docs_url=None, redoc_url=None)
+    app = FastAPI(title="judgeforge", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.add_exception_handler(RequestValidationError, _show_faults)
     # What is checked, and refused with 401, before the application; here for the description.
     bearer: Any = [Depends(HTTPBearer(auto_error=False, description="One of JUDGEFORGE_SERVE_TOKENS, if it is set."))]
-    faults = {"dependencies": bearer, "responses": _document(400, 401, 408, 413, 422, 500, 503, 504)}
+    faults = {"dependencies": bearer, "responses": _document(400, 401, 403, 408, 413, 422, 500, 503, 504)}
     app.post("/grade/direct", tags=["grading"], **faults)(routes.grade_direct)
     app.post("/grade/pairwise", tags=["grading"], **faults)(routes.grade_pairwise)
     app.get("/health/live", tags=["operation"])(routes.show_live)
     app.get("/health/ready", tags=["operation"], responses={503: {"model": Health}})(routes.show_ready)
-    shown: Any = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}} | _document(401)
+    shown: Any = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}} | _document(401, 403)
     app.get("/metrics", tags=["operation"], dependencies=bearer, responses=shown, response_class=Response)(
         routes.show_metrics
     )
-    app.post("/admin/reload", tags=["operation"], status_code=202, dependencies=bearer, responses=_document(401, 413))(
-        routes.start_reload
-    )
+    asked: Any = {"dependencies": bearer, "responses": _document(401, 403, 413)}
+    app.post("/admin/reload", tags=["operation"], status_code=202, **asked)(routes.start_reload)
     return app
 
 
@@ -135,7 +134,7 @@ async def _show_faults(_request: Request, error: Exception) -> Response:
     """Name the faults, without giving back what was sent: it may be long, and no text at all."""
     faults = error.errors() if isinstance(error, RequestValidationError) else []
     named = [
-        f"{'.'.join(str(part) for part in fault['loc'][1:]) or 'the body'}: {fault['msg']}"
+        f"{'.'.join(str(part)[:_SHOWN_CHARACTERS] for part in fault['loc'][1:]) or 'the body'}: {fault['msg']}"
         for fault in faults[:_SHOWN_FAULTS]
     ]
     detail = "; ".join(named).encode("utf-8", "replace").decode()

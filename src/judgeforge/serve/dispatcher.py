@@ -9,14 +9,13 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Awaitable
-from dataclasses import dataclass, field
 
-from judgeforge.errors import JudgeforgeError
 from judgeforge.grading.records import DirectItem, PairwiseItem
-from judgeforge.progress import say
 from judgeforge.serve.child import Child
-from judgeforge.serve.messages import Answer, Ask, Batch, Job
+from judgeforge.serve.log import note
+from judgeforge.serve.messages import Answer, Ask, Batch
 from judgeforge.serve.metrics import Metrics
+from judgeforge.serve.tickets import Judge, Post, Ticket
 
 MAX_TRIES = 4
 """Deaths that a request may live through."""
@@ -33,56 +32,28 @@ class KilledWorkers(Exception):
     """Every worker that was asked this died."""
 
 
-@dataclass(frozen=True)
-class Judge:
-    """What is served.
-
-    Args:
-        version: as it is told to clients.
-        job: what the worker is told.
-    """
-
-    version: str
-    job: Job
-
-
-@dataclass(eq=False)
-class _Ticket:
-    number: int
-    item: DirectItem | PairwiseItem
-    answer: "asyncio.Future[tuple[Answer, str]]"
-    tries: int = 0
-    sent: float = 0.0
-
-
-@dataclass(eq=False)
-class _Post:
-    """A worker with what it owes."""
-
-    child: Child
-    version: str
-    owed: dict[int, _Ticket] = field(default_factory=dict)
-
-
 class Dispatcher:
     """Takes items, returns answers.
 
     Args:
         max_queue: items that may wait.
-        hang_s: see ``ServeSettings``.
-        one_at_a_time: see ``ServeSettings``.
+        start_s: see ``ServeSettings``, as the next.
+        hang_s: likewise.
+        one_at_a_time: likewise.
         metrics: counts.
     """
 
-    def __init__(self, *, max_queue: int, hang_s: float, one_at_a_time: bool, metrics: Metrics) -> None:
-        self._max_queue, self._hang_s, self._one_at_a_time, self._metrics = max_queue, hang_s, one_at_a_time, metrics
-        self._waiting: deque[_Ticket] = deque()
-        self._posts: dict[Child, _Post] = {}
-        self._current: _Post | None = None
+    def __init__(self, *, max_queue: int, start_s: float, hang_s: float, one_at_a_time: bool, metrics: Metrics) -> None:
+        self._max_queue, self._start_s, self._hang_s = max_queue, start_s, hang_s
+        self._one_at_a_time, self._metrics = one_at_a_time, metrics
+        self._waiting: deque[Ticket] = deque()
+        self._posts: dict[Child, Post] = {}
+        self._current: Post | None = None
         self._judge: Judge | None = None
         self._changing = asyncio.Lock()
         self._numbers = itertools.count()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Future[None]] = set()
+        self._restarting: asyncio.Future[None] | None = None
         self._closed = False
         metrics.watch_queue(lambda: len(self._waiting), lambda: sum(len(post.owed) for post in self._posts.values()))
 
@@ -106,7 +77,7 @@ class Dispatcher:
         """
         if len(self._waiting) >= self._max_queue:
             raise QueueFull
-        ticket = _Ticket(next(self._numbers), item, asyncio.get_running_loop().create_future())
+        ticket = Ticket(next(self._numbers), item, asyncio.get_running_loop().create_future())
         self._waiting.append(ticket)
         self._send()
         try:
@@ -127,9 +98,9 @@ class Dispatcher:
                 await self._drain(old)
             try:
                 post = await self._start(judge)
-            except JudgeforgeError:
+            except Exception:
                 if self._current is None and before is not None:
-                    self._spawn(self._restart())
+                    self._see_to_restart()
                 raise
             self._judge = judge
             old, self._current = self._current, post
@@ -145,7 +116,7 @@ class Dispatcher:
             if post.owed:
                 since = max(child.last_heard, min(ticket.sent for ticket in post.owed.values()))
                 if now - since > self._hang_s:
-                    say(f"serve: worker {child.pid} said nothing for {now - since:.0f} s and is killed.")
+                    note(f"serve: worker {child.pid} said nothing for {now - since:.0f} s and is killed.")
                     child.kill()
 
     async def close(self) -> None:
@@ -156,10 +127,10 @@ class Dispatcher:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(child.close() for child in self._posts))
 
-    async def _start(self, judge: Judge) -> _Post:
+    async def _start(self, judge: Judge) -> Post:
         child = Child(self._hear, self._lose)
-        await child.start(judge.job)
-        post = self._posts[child] = _Post(child, judge.version)
+        await child.start(judge.job, self._start_s)
+        post = self._posts[child] = Post(child, judge.version)
         return post
 
     def _send(self) -> None:
@@ -174,7 +145,7 @@ class Dispatcher:
             post.owed[ticket.number] = ticket
             post.child.ask(Ask(number=ticket.number, item=ticket.item))
 
-    def _forget(self, ticket: _Ticket) -> None:
+    def _forget(self, ticket: Ticket) -> None:
         """Take back what nobody waits for any more."""
         if ticket.answer.done() and not ticket.answer.cancelled():
             return
@@ -200,7 +171,7 @@ class Dispatcher:
         if post is None or self._closed:
             return
         self._metrics.count_restart()
-        say(f"serve: worker {child.pid} died; {len(post.owed)} items are asked again.")
+        note(f"serve: worker {child.pid} died; {len(post.owed)} items are asked again.")
         for ticket in reversed(post.owed.values()):
             ticket.tries += 1
             if ticket.answer.done():
@@ -211,8 +182,12 @@ class Dispatcher:
                 self._waiting.appendleft(ticket)
         if self._current is post:
             self._current = None
-            self._spawn(self._restart())
+            self._see_to_restart()
         self._send()
+
+    def _see_to_restart(self) -> None:
+        if self._restarting is None or self._restarting.done():
+            self._restarting = self._spawn(self._restart())
 
     async def _restart(self) -> None:
         pause = _FIRST_PAUSE_S
@@ -224,18 +199,19 @@ class Dispatcher:
                     self._current = await self._start(self._judge)
                     self._send()
                     return
-                except JudgeforgeError as error:
-                    say(f"serve: no worker: {error} Next try in {pause:g} s.")
+                except Exception as error:
+                    note(f"serve: no worker: {error} Next try in {pause:g} s.")
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_S)
 
-    async def _drain(self, post: _Post) -> None:
+    async def _drain(self, post: Post) -> None:
         while post.owed and post.child in self._posts:
             await asyncio.sleep(0.05)
         if self._posts.pop(post.child, None) is not None:
             await post.child.close()
 
-    def _spawn(self, work: Awaitable[None]) -> None:
+    def _spawn(self, work: Awaitable[None]) -> asyncio.Future[None]:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task

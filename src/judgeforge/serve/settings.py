@@ -25,8 +25,9 @@ class ServeSettings(BaseModel):
         max_queue: requests that may wait; one more is refused.
         max_connections: open at once.
         timeout_s: for an answer, waiting included.
-        read_timeout_s: for a whole request to come in.
+        read_timeout_s: for a whole request to come in, and for its answer to be taken.
         drain_s: for what is under way when the service ends.
+        start_s: for a worker to load the judge and grade an item.
         hang_s: without a word of a worker that owes answers, until it is killed.
         watch_s: between looks at the registry's champion; 0: none.
         one_at_a_time: on a change, end the old worker before the new one starts: for machines without room for two.
@@ -44,6 +45,7 @@ class ServeSettings(BaseModel):
     timeout_s: PositiveFloat
     read_timeout_s: PositiveFloat
     drain_s: PositiveFloat
+    start_s: PositiveFloat
     hang_s: PositiveFloat
     watch_s: NonNegativeFloat
     one_at_a_time: bool

@@ -15,8 +15,8 @@ from typing import IO
 
 from judgeforge.errors import EnvironmentFault, InputError, JudgeforgeError
 from judgeforge.grading.records import DirectItem, PairwiseItem, Rubric
-from judgeforge.progress import say
 from judgeforge.serve.grader import Grader, open_grader
+from judgeforge.serve.log import note
 from judgeforge.serve.messages import Answer, Ask, Batch, Failed, Job, Message, Ready, encode
 
 _GATHER_S = 0.01
@@ -31,37 +31,45 @@ class Worker:
 
     Args:
         wire: to the service.
-        grader: holds the judge.
     """
 
-    def __init__(self, wire: socket.socket, grader: Grader) -> None:
-        self._wire, self._grader = wire, grader
+    def __init__(self, wire: socket.socket) -> None:
+        self._wire = wire
         self._waiting: queue.SimpleQueue[Ask] = queue.SimpleQueue()
         self._pending: set[int] = set()
         self._counting, self._writing = threading.Lock(), threading.Lock()
 
-    def run(self, lines: IO[bytes]) -> None:
-        """Answer until the service closes the socket."""
-        list(self._grader.grade(WARM_UP))
-        self._say(Ready(window=2 * self._grader.batch * self._grader.lanes))
-        lanes = [threading.Thread(target=self._work, daemon=True) for _ in range(self._grader.lanes)]
-        for lane in lanes:
-            lane.start()
-        for line in lines:
-            asked = Ask.model_validate_json(line)
-            with self._counting:
-                if asked.item is None:
-                    self._pending.discard(asked.number)
-                else:
-                    self._pending.add(asked.number)
-                    self._waiting.put(asked)
+    def listen(self, lines: IO[bytes]) -> None:
+        """Take what is asked until the service closes the socket, also while the judge is loaded; then end all."""
+        try:
+            for line in lines:
+                asked = Ask.model_validate_json(line)
+                with self._counting:
+                    if asked.item is None:
+                        self._pending.discard(asked.number)
+                    else:
+                        self._pending.add(asked.number)
+                        self._waiting.put(asked)
+        finally:
+            _end()
 
-    def _work(self) -> None:
+    def say_ready(self, grader: Grader) -> None:
+        """Grade an item of each format, and tell the service that more may come."""
+        list(grader.grade(WARM_UP))
+        self._say(Ready(window=2 * grader.batch * grader.lanes))
+
+    def work(self, grader: Grader) -> None:
+        """Answer, in as many threads as the judge takes batches at once, for as long as the process lives."""
+        for _ in range(grader.lanes - 1):
+            threading.Thread(target=self._work, args=(grader,), daemon=True).start()
+        self._work(grader)
+
+    def _work(self, grader: Grader) -> None:
         try:
             while True:
-                if batch := [each for each in self._gather() if self._is_wanted(each)]:
+                if batch := [each for each in self._gather(grader.batch) if self._is_wanted(each)]:
                     self._say(Batch(size=len(batch)))
-                    self._answer(batch)
+                    self._answer(grader, batch)
         except BaseException:
             # A service without its worker starts another; a worker without its lane would sit there and say nothing.
             sys.excepthook(*sys.exc_info())
@@ -75,20 +83,20 @@ class Worker:
             self._say(Answer(number=asked.number))
         return wanted
 
-    def _gather(self) -> list[Ask]:
+    def _gather(self, most: int) -> list[Ask]:
         batch = [self._waiting.get()]
-        while len(batch) < self._grader.batch:
+        while len(batch) < most:
             try:
                 batch.append(self._waiting.get(timeout=_GATHER_S))
             except queue.Empty:
                 break
         return batch
 
-    def _answer(self, batch: list[Ask]) -> None:
+    def _answer(self, grader: Grader, batch: list[Ask]) -> None:
         """Grade a batch; where one of it cannot be graded, the others are graded each by itself."""
         missing = dict(enumerate(batch))
         try:
-            for index, verdict, completion, expected in self._grader.grade([each.item for each in batch if each.item]):
+            for index, verdict, completion, expected in grader.grade([each.item for each in batch if each.item]):
                 asked = missing.pop(index)
                 self._say(
                     Answer(
@@ -102,13 +110,18 @@ class Worker:
             raise  # the service is gone, or the machine gave way
         except Exception as error:  # whatever it is, it must not take the others along
             if len(batch) == 1:
-                refusal = error.problem if isinstance(error, InputError) else None
-                if refusal is None:
-                    say(f"worker: {type(error).__name__} at one item: {error}")
-                self._say(Answer(number=batch[0].number, refusal=refusal, broken=refusal is None))
+                self._refuse(grader, batch[0], error)
                 return
             for asked in missing.values():
-                self._answer([asked])
+                self._answer(grader, [asked])
+
+    def _refuse(self, grader: Grader, asked: Ask, error: Exception) -> None:
+        """Say that an item cannot be graded, if others can: after a fault of the GPU nothing can, until a new start."""
+        refusal = error.problem if isinstance(error, InputError) else None
+        if refusal is None:
+            note(f"worker: {type(error).__name__} at one item: {error}")
+            list(grader.grade(WARM_UP))
+        self._say(Answer(number=asked.number, refusal=refusal, broken=refusal is None))
 
     def _say(self, message: Message) -> None:
         with self._writing:
@@ -126,16 +139,21 @@ def main() -> None:
     """Load the judge that the first line names, say so, and answer."""
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)
-    with socket.socket(fileno=int(sys.argv[1])) as wire, wire.makefile("rb") as lines:
-        try:
-            job = Job.model_validate_json(lines.readline())
-            with open_grader(job) as grader:
-                Worker(wire, grader).run(lines)
-                _end()
-        except JudgeforgeError as error:
-            failed = Failed(problem=error.problem, remedy=error.remedy, lasting=isinstance(error, InputError))
-            wire.sendall(encode(failed))
-            sys.exit(error.exit_code)
+    wire = socket.socket(fileno=int(sys.argv[1]))
+    lines = wire.makefile("rb")
+    try:
+        job = Job.model_validate_json(lines.readline())
+        worker = Worker(wire)
+        threading.Thread(target=worker.listen, args=(lines,), daemon=True).start()
+        with open_grader(job) as grader:
+            worker.say_ready(grader)
+            worker.work(grader)
+    except JudgeforgeError as error:
+        wire.sendall(encode(Failed(problem=error.problem, remedy=error.remedy, lasting=isinstance(error, InputError))))
+        os._exit(error.exit_code)  # an orderly end would wait for the thread that listens
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -148,13 +148,14 @@ def test_a_file_is_graded_in_its_own_order(workplace: Path) -> None:
 def test_without_a_model_the_champion_grades(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def fetch(model_name: str, alias: str) -> Path:
-        asked.append((model_name, alias))
-        return workplace / "judge"
+    def fetch(version: str) -> tuple[Path, None]:
+        asked.append(version)
+        return workplace / "judge", None
 
-    monkeypatch.setattr("judgeforge.promote.fetching.fetch_judge", fetch)
+    monkeypatch.setattr("judgeforge.serve.champion.find_champion", lambda: "the champion")
+    monkeypatch.setattr("judgeforge.promote.fetching.fetch_version", fetch)
     assert grade("--instruction", "Add.", "--response", "5").exit_code == 0
-    assert asked == [("judgeforge-judge", "champion")]
+    assert asked == ["the champion"]
 
 
 @pytest.mark.parametrize(
@@ -164,6 +165,9 @@ def test_without_a_model_the_champion_grades(workplace: Path, monkeypatch: pytes
         (["--model", "judge", "--instruction", "Add."], "response is missing"),
         (["--model", "judge", "--input", "items.jsonl", "--instruction", "Add."], "--input and an item's own options"),
         (["--model", "judge", "--output", "x.jsonl"], "--output without --input"),
+        (["--model", "judge", "--input", "items.jsonl", "--output", "judge"], "judge is no file"),
+        (["--model", "judge", "--input", "items.jsonl", "--output", "/dev/null"], "/dev/null is no file"),
+        (["--model", "judge", "--input", "items.jsonl", "--output", "rubric.json/x"], "x cannot be written"),
     ],
 )
 def test_what_cannot_be_graded_is_named(arguments: list[str], message: str, workplace: Path) -> None:

@@ -115,3 +115,9 @@ def test_every_bad_row_is_counted_and_the_first_are_named(tmp_path: Path) -> Non
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no rows"):
         load_items(write_rows(tmp_path, []), RUBRIC)
+
+
+@pytest.mark.parametrize(("criteria", "levels", "place"), [(" ", LEVELS, "criteria"), ("x", ["", *LEVELS], "levels.0")])
+def test_an_empty_part_of_a_rubric_of_options_is_named(criteria: str, levels: list[str], place: str) -> None:
+    with pytest.raises(InputError, match=f"--criteria and --level are no rubric: {place} "):
+        build_rubric(None, criteria, levels, 1)
