@@ -139,7 +139,7 @@ def test_what_cannot_be_referred_to_is_refused_before_anything_is_registered(
         register(evidence, params, weights="reference")
     (evidence.model / "config.json").write_text(config)
     shutil.rmtree(tmp_path / ".dvc/cache")
-    with pytest.raises(InputError, match="lacks .*, and so does DVC's cache"):
+    with pytest.raises(InputError, match=r"lacks .*, and so does DVC's cache"):
         register(evidence, params, weights="reference")
     run_dvc("remote", "modify", "store", "url", "/dev/null/no-folder")
     run_dvc("commit", "--force", "--quiet")
