@@ -16,20 +16,19 @@ from judgeforge.promote.watching import watch_bytes
 from judgeforge.tracking import using_store
 
 
-def fetch_judge(model_name: str, alias: str) -> Path:
-    """Return the folder of the judge that carries ``alias``, fetched from the store once.
+def find_carrier(model_name: str, alias: str) -> JudgeVersion:
+    """Return the version that carries ``alias``.
 
     Raises:
-        InputError: no version carries the alias, or its weights are not those that were registered.
+        InputError: there is none.
         EnvironmentFault: the store is not there.
     """
-    registry = Registry(model_name)
-    found = registry.find_alias(alias)
+    found = Registry(model_name).find_alias(alias)
     if found is None:
         raise InputError(
             f"No version of {model_name!r} is {alias} yet.", "run 'judgeforge retrain', or name a judge's folder."
         )
-    return fetch_version(found)[0]
+    return found
 
 
 def fetch_version(found: JudgeVersion) -> tuple[Path, Path | None]:

@@ -4,7 +4,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from judgeforge.errors import InputError
 from judgeforge.params import EvaluateParams, PromoteParams, load_section
 from judgeforge.serve.messages import Job
 from judgeforge.serve.tickets import Judge
@@ -85,16 +84,10 @@ def find_champion() -> "JudgeVersion":
         InputError: no version is.
         EnvironmentFault: the registry is not there.
     """
-    name = load_section("promote", PromoteParams).model_name
     from judgeforge.promote.aliases import CHAMPION  # noqa: PLC0415
-    from judgeforge.promote.registry import Registry  # noqa: PLC0415 - mlflow takes seconds
+    from judgeforge.promote.fetching import find_carrier  # noqa: PLC0415 - mlflow takes seconds
 
-    version = Registry(name).find_alias(CHAMPION)
-    if version is None:
-        raise InputError(
-            f"No version of {name!r} is {CHAMPION} yet.", "run 'judgeforge retrain', or name a judge's folder."
-        )
-    return version
+    return find_carrier(load_section("promote", PromoteParams).model_name, CHAMPION)
 
 
 def describe_fault(error: Exception) -> str:

@@ -5,7 +5,7 @@ import pytest
 import judgeforge.promote.collecting as collecting_module
 from judgeforge.errors import InputError
 from judgeforge.promote.collecting import GIVEN_UP_TAG, collect, plan_collection
-from judgeforge.promote.fetching import fetch_judge, fetch_version
+from judgeforge.promote.fetching import fetch_version, find_carrier
 from judgeforge.promote.ledger import Entry, OvertakenError
 from judgeforge.promote.operations import retire, roll_back
 from judgeforge.promote.registry import Registry
@@ -60,7 +60,7 @@ def test_what_is_given_up_has_no_weights_but_its_evidence_and_is_nobody_to_go_ba
     assert list(collect(registry, section.model_copy(update={"keep_days": 0, "keep_champions": 1}))) == []
     again = run_promotion(six[2], to="challenger")
     assert (again.number, again.created) == ("7", True), "the same weights come back as a new version"
-    assert (fetch_judge(NAME, "challenger") / "model.safetensors").is_file()
+    assert (fetch_version(find_carrier(NAME, "challenger"))[0] / "model.safetensors").is_file()
 
 
 def test_a_collection_that_was_killed_goes_on_and_nobody_is_made_champion_meanwhile(

@@ -12,7 +12,7 @@ from judgeforge.grading.templates import load_template, write_template
 from judgeforge.params import Params
 from judgeforge.promote.candidate import load_candidate
 from judgeforge.promote.decision import Record
-from judgeforge.promote.fetching import fetch_judge
+from judgeforge.promote.fetching import fetch_version, find_carrier
 from judgeforge.promote.run import GateRefusedError
 from tests.integration.tracked.judges import FEW, HALF, MANY, MORE, NAME, find_aliases
 
@@ -78,7 +78,7 @@ def test_a_version_holds_weights_without_pickle_evidence_and_lineage(
     card = {Path(entry.path).name for entry in store.list_artifacts(version.run_id, "evidence/card")}
     assert {"card.md", "card.html", "sbom.cdx.json"} <= card
     assert tags["package.torch"]
-    folder = fetch_judge(NAME, "challenger")
+    folder = fetch_version(find_carrier(NAME, "challenger"))[0]
     assert (folder / "model.safetensors").is_file()
     stored = [path for path in folder.parents[1].rglob("*") if path.is_file()]
     assert not [path for path in stored if path.suffix in (".pkl", ".pickle", ".bin", ".pt")]
@@ -174,7 +174,7 @@ def test_a_champion_is_not_asked_to_beat_itself(store: Any, make_evidence: Any, 
 
 def test_an_alias_that_nobody_carries_is_named(store: Any) -> None:
     with pytest.raises(InputError, match="No version of 'test-judge' is champion yet"):
-        fetch_judge(NAME, "champion")
+        find_carrier(NAME, "champion")
 
 
 def test_the_program_says_no_in_one_line_and_with_its_own_exit_code(
@@ -207,7 +207,7 @@ def test_promotion_works_over_a_real_server(
 
     assert find_aliases(MlflowClient(server.address)) == {"challenger": "2", "champion": "2", "previous": "1"}
     assert len(grade([ITEM | {"response": "2"}], "champion")) == 1
-    folder = fetch_judge(NAME, "champion")
-    assert fetch_judge(NAME, "champion") == folder
+    folder = fetch_version(find_carrier(NAME, "champion"))[0]
+    assert fetch_version(find_carrier(NAME, "champion"))[0] == folder
     assert (folder / "model.safetensors").is_file()
     assert second.created
