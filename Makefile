@@ -19,7 +19,7 @@ export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: help setup setup-vllm setup-browser demo test test-slow test-vllm check bench bench-gpu ablation smoke constraints clean
+.PHONY: help setup setup-vllm setup-browser setup-postgres demo test test-slow test-vllm check bench bench-gpu ablation smoke constraints clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
@@ -58,13 +58,19 @@ setup-browser: ## Install what the report's tests look at the page with (Debian,
 	    chromium poppler-utils fonts-dejavu-core; \
 	else echo "setup-browser: skipped, it needs apt-get and root"; fi
 
+setup-postgres: ## Install PostgreSQL for the registry's slow tests (Debian, as root; without it they are skipped)
+	@if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null; then exit 0; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql; \
+	else echo "setup-postgres: skipped, it needs apt-get and root"; fi
+
 demo: setup ## Run the whole pipeline on the embedded collection and show the table of judges
 	judgeforge retrain
 
 test: setup ## Run the fast tests
 	pytest
 
-test-slow: setup ## Run the tests that take minutes: whole pipeline, kill and resume
+test-slow: setup setup-postgres ## Run the tests that take minutes: whole pipeline, kill and resume
 	pytest -m "slow and not gpu and not vllm"
 
 test-vllm: setup-vllm ## Run the tests that need vLLM: the engine, and 'vllm serve' on loopback

@@ -153,8 +153,8 @@ def run_all(folder: Path, gigabytes: float) -> dict[str, dict[str, float]]:
         (kept / name).write_text("{}")
     size = measure_disk(work / "judge")
     environment = os.environ | {"TMPDIR": str(folder / "tmp"), "MLFLOW_DISABLE_TELEMETRY": "true"}
-    # DVC's cache and the judge's folder share the disk: it is short here, and a cache of its own would change no figure.
-    setting_up = [
+    # DVC's cache and the judge's folder share the disk: it is short here, and a cache of its own would change no
+    figure.setting_up = [
         "init --no-scm -q",
         "config cache.type hardlink",
         f"remote add -d store {folder}/remote",

@@ -7,6 +7,7 @@ from judgeforge.params.distribution import DistributionParams
 from judgeforge.params.evaluation import AuditParams, EvaluateParams, VllmParams
 from judgeforge.params.loading import Params, check_params, load_params, load_section
 from judgeforge.params.preparation import RecoveryParams, TokenBudgetParams
+from judgeforge.params.promotion import PromoteParams
 from judgeforge.params.quality import QualityParams
 from judgeforge.params.sections import (
     BaseParams,
@@ -15,7 +16,6 @@ from judgeforge.params.sections import (
     MatrixParams,
     MergeParams,
     PrepareParams,
-    PromoteParams,
     Reference,
     SearchParams,
     TrainingFormat,

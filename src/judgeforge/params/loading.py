@@ -9,13 +9,13 @@ from pydantic import BaseModel, ValidationError
 from judgeforge.errors import InputError
 from judgeforge.files import read_text
 from judgeforge.params.evaluation import AuditParams, EvaluateParams
+from judgeforge.params.promotion import PromoteParams
 from judgeforge.params.section import Section
 from judgeforge.params.sections import (
     BaseParams,
     MatrixParams,
     MergeParams,
     PrepareParams,
-    PromoteParams,
     SearchParams,
 )
 from judgeforge.params.training import TrainParams
