@@ -31,6 +31,18 @@ def compute_journal_key(models: Sequence[Path], decoding: dict[str, Any], code: 
     return digest.hexdigest()[:16]
 
 
+def digest_weights(model: Path) -> str:
+    """Return a digest of the weights in a judge's folder, and of nothing else: it ties verdicts to them.
+
+    Args:
+        model: the folder; of an adapter, its own.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(model.glob("*.safetensors")):
+        digest.update(f"{path.name} {hash_file(path)}\n".encode())
+    return digest.hexdigest()
+
+
 def list_weights(model: Path, base: Path | None) -> list[Path]:
     """List the folders that a judge's weights are in: its own and, of an adapter, its base's.
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from judgeforge.engines.fingerprint import digest_weights
 from judgeforge.errors import InputError
 from judgeforge.files import load_json
 from judgeforge.verdicts import Origin
@@ -23,13 +24,15 @@ def describe_origin(model: Path | None, endpoint: Path | None, recorded: Path | 
         InputError: a merged model does not say how it was merged.
 
     Returns:
-        ``origin`` (see ``judgeforge.verdicts.Origin``), and of a merged model ``merge``: its ``method`` and ``alpha``.
+        ``origin`` (see ``judgeforge.verdicts.Origin``), of a model the digest of its ``weights``, and of a merged one
+        ``merge``: its ``method`` and ``alpha``.
     """
     if model is None:
         origin: Origin = "endpoint" if endpoint else "recorded" if recorded else "reference"
         return {"origin": origin}
     path = model / _MERGE_FILE
-    return {"origin": "model"} | ({"merge": _read_merge(path)} if path.is_file() else {})
+    merge = {"merge": _read_merge(path)} if path.is_file() else {}
+    return {"origin": "model", "weights": digest_weights(model)} | merge
 
 
 def _read_merge(path: Path) -> dict[str, Any]:

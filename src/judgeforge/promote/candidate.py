@@ -44,6 +44,7 @@ class Candidate:
         unparsable: share of each benchmark's answers; None where no item is left.
         barred: benchmarks of which too many items were trained on.
         conditions: under which it was judged.
+        weights: digest of the weights that gave the verdicts; None: not known, or no weights gave them.
     """
 
     formats: Mapping[str, Format]
@@ -51,6 +52,7 @@ class Candidate:
     unparsable: Mapping[str, float | None]
     barred: frozenset[str]
     conditions: Conditions
+    weights: str | None = None
 
     def select(self, benchmark: str) -> pl.DataFrame:
         """Return the judged items of one benchmark."""
@@ -80,6 +82,7 @@ def load_candidate(folder: Path) -> Candidate:
             template=template["digest"] if template else None,
             engine=f"{engine['name']} in {engine['dtype']}" if engine else None,
         ),
+        weights=document.get("weights"),
     )
 
 

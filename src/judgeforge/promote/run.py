@@ -6,6 +6,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Literal
 
+from judgeforge.engines.fingerprint import digest_weights
 from judgeforge.errors import InputError, JudgeforgeError
 from judgeforge.files import write_json, write_text
 from judgeforge.params import EvaluateParams, PromoteParams
@@ -85,6 +86,7 @@ def promote(evidence: Evidence, params: PromoteParams, engine: EvaluateParams, r
     if evidence.judge not in metrics:
         raise InputError(f"{evidence.metrics} has no judge {evidence.judge!r}.", "add it to matrix.judges.")
     challenger = load_candidate(evidence.verdicts)
+    _check_belonging(challenger, evidence)
     registry = Registry(params.model_name)
     version = registry.register(evidence, params, engine)
     say(f"{version.name} version {version.number} is {CHALLENGER}{'' if version.created else ' (the same weights)'}.")
@@ -99,7 +101,7 @@ def promote(evidence: Evidence, params: PromoteParams, engine: EvaluateParams, r
     first = None if champion is None else registry.find_first_champion()
     standings, notes = _gather_standings(registry, champion, first, version, challenger, evidence, request.force)
     known = {} if champion else {name: place for name, place in evidence.rivals.items() if name in metrics}
-    rivals = {name: load_candidate(place) for name, place in known.items()}
+    rivals = {name: _load_rival(name, place, challenger) for name, place in known.items()}
     drawing = Drawing(params.alpha, engine.bootstrap_resamples, engine.seed)
     decision = decide(challenger, standings, rivals, params, drawing, notes)
     record = _build_record(decision, version, champion, first, request, params.approval)
@@ -111,6 +113,27 @@ def promote(evidence: Evidence, params: PromoteParams, engine: EvaluateParams, r
     said = record.why if record.why and record.forced else decision.summary
     say(f"{version.name} version {version.number} is {CHAMPION}. {said}")
     return version
+
+
+def _check_belonging(challenger: Candidate, evidence: Evidence) -> None:
+    """Check that the verdicts are these weights' own; evaluations of before this was written down are believed."""
+    if challenger.weights is not None and challenger.weights != digest_weights(evidence.model):
+        raise InputError(
+            f"The verdicts in {evidence.verdicts} are not those of the weights in {evidence.model}.",
+            "evaluate the judge again with 'dvc repro', or name its own evaluation.",
+        )
+
+
+def _load_rival(name: str, place: Path, challenger: Candidate) -> Candidate:
+    """Load a rival of a first champion; one that judged other items would be beaten by chance, or never."""
+    rival, wanted = load_candidate(place), challenger.conditions.contents
+    other = [each for each, digest in rival.conditions.contents.items() if wanted.get(each, digest) != digest]
+    if other:
+        raise InputError(
+            f"The evaluation of {name} in {place} holds other items of {', '.join(other)} than the challenger's.",
+            "evaluate it again with 'dvc repro'.",
+        )
+    return rival
 
 
 def _refuse_wrong(version: JudgeVersion, state: Succession, request: Request) -> None:

@@ -6,14 +6,16 @@ from typing import Any
 import polars as pl
 import pytest
 
+from judgeforge.engines.fingerprint import digest_weights
 from judgeforge.errors import InputError
 from judgeforge.files import load_json, write_json
 from judgeforge.grading.templates import load_template, write_template
-from judgeforge.params import Params
+from judgeforge.params import EvaluateParams, Params
 from judgeforge.promote.candidate import load_candidate
 from judgeforge.promote.decision import Record
 from judgeforge.promote.fetching import fetch_version, find_carrier
 from judgeforge.promote.run import GateRefusedError
+from tests.evaluations import build_rows, write_rows
 from tests.integration.tracked.judges import FEW, HALF, MANY, MORE, NAME, find_aliases
 
 ITEM: dict[str, Any] = {"instruction": "Add 1 and 1.", "criteria": "Is it right?"}
@@ -164,6 +166,21 @@ def test_a_champion_promoted_before_there_was_a_tag_is_the_only_one_to_stand_aga
     run_promotion(make_evidence(2, FEW))
     notes = load_decision(tmp_path)["decision"]["notes"]
     assert "No version is known to be the first champion" in notes[0]
+
+
+def test_verdicts_of_other_weights_or_of_rivals_on_other_items_are_no_evidence(
+    store: Any, make_evidence: Any, run_promotion: Any, engine: EvaluateParams
+) -> None:
+    with pytest.raises(InputError, match="are not those of the weights in"):
+        run_promotion(make_evidence(1, FEW, weights="of another judge"))
+    evidence = make_evidence(1, FEW)
+    write_rows(evidence.verdicts, build_rows("merged", FEW), engine, weights=digest_weights(evidence.model))
+    write_rows(evidence.rivals["base"], build_rows("base", range(120), HALF), engine, contents={"d": "9", "p": "2"})
+    with pytest.raises(InputError, match=r"evaluation of base .* holds other items of d than the challenger's"):
+        run_promotion(evidence)
+    write_rows(evidence.rivals["base"], build_rows("base", range(120), HALF), engine)
+    assert run_promotion(evidence).number == "1"
+    assert find_aliases(store)["champion"] == "1"
 
 
 def test_a_champion_is_not_asked_to_beat_itself(store: Any, make_evidence: Any, run_promotion: Any) -> None:

@@ -16,8 +16,11 @@ def test_answers_that_no_weights_here_gave(given: dict[str, str], expected: str)
     assert describe_origin(**paths) == {"origin": expected}
 
 
-def test_a_merged_judge_says_how_it_was_merged(tmp_path: Path) -> None:
-    assert describe_origin(tmp_path, None, None) == {"origin": "model"}
+def test_verdicts_are_tied_to_the_weights_and_a_merged_judge_says_how_it_was_merged(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    plain = describe_origin(tmp_path, None, None)
+    assert plain["origin"] == "model"
     write_json(tmp_path / "merge.json", {"values": {"method": "linear", "alpha": 0.3, "dtype": "bfloat16"}})
-    found = describe_origin(tmp_path, None, None)
-    assert found == {"origin": "model", "merge": {"method": "linear", "alpha": 0.3}}
+    assert describe_origin(tmp_path, None, None) == plain | {"merge": {"method": "linear", "alpha": 0.3}}
+    (tmp_path / "model.safetensors").write_bytes(b"other")
+    assert describe_origin(tmp_path, None, None)["weights"] != plain["weights"]
