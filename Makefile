@@ -19,7 +19,8 @@ export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: help setup setup-vllm setup-browser setup-postgres demo test test-slow test-vllm check bench bench-gpu ablation smoke constraints clean
+.PHONY: help setup setup-vllm setup-examples setup-browser setup-postgres demo test test-slow test-vllm test-examples check bench \
+  bench-gpu ablation smoke constraints clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
@@ -51,6 +52,13 @@ $(VENV)/vllm.done: $(STAMP) constraints-vllm.txt scripts/setup_vllm.py
 	@$(BIN)/python scripts/setup_vllm.py
 	@touch $@
 
+setup-examples: $(VENV)/examples.done ## Make .venv-examples, with prometheus-eval, deepeval and lm-eval, beside .venv
+	@:
+
+$(VENV)/examples.done: $(STAMP) constraints-examples.txt scripts/setup_examples.py
+	@$(BIN)/python scripts/setup_examples.py
+	@touch $@
+
 setup-browser: ## Install what the report's tests look at the page with (Debian, as root; without it they are skipped)
 	@if command -v chromium >/dev/null && command -v pdftotext >/dev/null; then exit 0; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -71,10 +79,13 @@ test: setup ## Run the fast tests
 	pytest
 
 test-slow: setup setup-postgres ## Run the tests that take minutes: whole pipeline, kill and resume
-	pytest -m "slow and not gpu and not vllm"
+	pytest -m "slow and not gpu and not vllm and not examples"
 
 test-vllm: setup-vllm ## Run the tests that need vLLM: the engine, and 'vllm serve' on loopback
 	pytest -m "vllm and not gpu"
+
+test-examples: setup-vllm setup-examples ## Run the examples with the packages that they are for
+	pytest -m examples
 
 check: setup ## Lint, types, import contracts, architecture tests, Terraform's format
 	ruff check .
@@ -105,6 +116,6 @@ smoke: setup ## Run every stage and the flow on a miniature model, in a copy (.j
 constraints: setup ## Pin what pyproject.toml requires (to renew: make constraints OPTIONS=--upgrade)
 	python scripts/pin_versions.py $(OPTIONS)
 
-clean: ## Remove outputs and tools' caches; .venv, DVC's cache and MLflow's records stay
+clean: ## Remove outputs and tools' caches; .venv, .venv-examples, DVC's cache and MLflow's records stay
 	rm -rf data models curves evaluation reports search .judgeforge .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
-	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './$(VENV)/*' -not -path './.venv-examples/*' -prune -exec rm -rf {} +

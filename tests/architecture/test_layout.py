@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-CODE = ("src", "flows", "scripts", "benchmarks")
+CODE = ("src", "flows", "scripts", "benchmarks", "examples")
 MOST_LINES, MOST_TEST_LINES, MOST_FUNCTION_LINES = 250, 400, 50
 
 
@@ -88,10 +88,24 @@ def test_no_tracked_file_names_a_machine_path_or_a_package_host() -> None:
     assert hits == []
 
 
-def test_constraints_hold_versions_only() -> None:
-    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [("constraints", "torch"), ("constraints-vllm", "vllm"), ("constraints-examples", "prometheus-eval")],
+)
+def test_constraints_hold_versions_only(name: str, package: str) -> None:
+    lines = [line for line in (ROOT / f"{name}.txt").read_text().splitlines() if not line.startswith("#")]
     assert [line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9a-z.]*", line)] == []
-    assert "torch" in {line.partition("==")[0] for line in lines}
+    assert package in {line.partition("==")[0] for line in lines}
+
+
+def test_no_two_constraints_pin_different_versions() -> None:
+    found: dict[str, set[str]] = {}
+    for path in ROOT.glob("constraints*.txt"):
+        for line in path.read_text().splitlines():
+            name, separator, version = line.partition("==")
+            if separator and re.fullmatch(r"[A-Za-z0-9._-]+", name):
+                found.setdefault(name, set()).add(version)
+    assert {name: versions for name, versions in found.items() if len(versions) > 1} == {}
 
 
 HEAVY = [
