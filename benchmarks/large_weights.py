@@ -153,13 +153,9 @@ def run_all(folder: Path, gigabytes: float) -> dict[str, dict[str, float]]:
         (kept / name).write_text("{}")
     size = measure_disk(work / "judge")
     environment = os.environ | {"TMPDIR": str(folder / "tmp"), "MLFLOW_DISABLE_TELEMETRY": "true"}
-    # DVC's cache and the judge's folder share the disk: it is short here, and a cache of its own would change no figure.
-    setting_up = [
-        "init --no-scm -q",
-        "config cache.type hardlink",
-        f"remote add -d store {folder}/remote",
-        "add -q judge",
-    ]
+    # DVC's cache and the judge's folder share the disk: a cache of its own would change no figure.
+    remote = f"remote add -d store {folder}/remote"
+    setting_up = ("init --no-scm -q", "config cache.type hardlink", remote, "add -q judge")
     for words in setting_up:
         subprocess.run([sys.executable, "-m", "dvc", *words.split()], cwd=work, env=environment, check=True)
     found: dict[str, dict[str, float]] = {}
