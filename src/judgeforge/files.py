@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from judgeforge.errors import EnvironmentFault, InputError
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 
 @contextlib.contextmanager
@@ -27,7 +27,7 @@ def _disk_faults(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _NO_ROOM:
+        if error.errno in NO_ROOM:
             raise EnvironmentFault(
                 f"No room left on the disk while writing {path}.",
                 f"free some space below {path.parent} (what stood there before is untouched) and run again.",

@@ -14,7 +14,7 @@ from typing import Any
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from judgeforge.errors import InputError
-from judgeforge.files import load_json, write_folder_atomically
+from judgeforge.files import NO_ROOM, load_json, write_folder_atomically
 from judgeforge.progress import say
 from judgeforge.promote.listing import LISTING_FILE, Listing, StoredFile, check_file, check_files, remember
 from judgeforge.promote.references import REFERENCE_FILE, Reference, load_reference
@@ -173,7 +173,7 @@ def _find_in_remote(reference: Reference) -> _Get:
         except FileNotFoundError:
             return False
         except Exception as error:
-            if isinstance(error, OSError) and error.errno == 28:
+            if isinstance(error, OSError) and error.errno in NO_ROOM:
                 raise
             raise explain_fault(remote, error) from error
         bar(file.bytes)
@@ -183,4 +183,6 @@ def _find_in_remote(reference: Reference) -> _Get:
 
 
 def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, (OSError, TimeoutError)) and not isinstance(error, (FileNotFoundError, PermissionError))
+    if not isinstance(error, OSError) or error.errno in NO_ROOM:
+        return False
+    return not isinstance(error, (FileNotFoundError, PermissionError))

@@ -8,6 +8,7 @@ from typing import Any
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from judgeforge.errors import EnvironmentFault
+from judgeforge.files import NO_ROOM
 from judgeforge.progress import say
 from judgeforge.tracking import tracking_address
 from judgeforge.tracking.store import explain, http_limits
@@ -99,6 +100,8 @@ def _persist(action: Callable[[], object], name: str, size: int) -> None:
                 f"The store's server takes no request as large as {name} ({size / 1e9:.1f} GB).",
                 "raise the limit of the proxy before it, or set promote.weights to reference.",
             ) from error
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            raise EnvironmentFault(f"No room is left on the disk for {name}.", "free some, and run again.") from error
         if not _may_pass(error):
             raise
         raise EnvironmentFault(
