@@ -60,7 +60,7 @@ def log_in(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
 
 def ask(server: Server, what: str, values: dict[str, Any]) -> None:
     """Ask MLflow's API of users and permissions."""
-    address = f"{server.address}/api/2.0/mlflow/{what}"
+    address = f"{server.address}/api/{what}"
     httpx.post(address, json=values, auth=(ADMIN, PASSWORD), timeout=60).raise_for_status()
 
 
@@ -82,11 +82,11 @@ def test_promotion_rollback_and_history_with_passwords(
     assert said == [("promote", ADMIN, "the first"), ("promote", ADMIN, "better"), ("rollback", ADMIN, "too dear")]
 
     for name in ("reader", "engineer"):
-        ask(guarded, "users/create", {"username": name, "password": PASSWORD})
-    may = {"username": "engineer", "permission": "EDIT"}
+        ask(guarded, "2.0/mlflow/users/create", {"username": name, "password": PASSWORD})
     experiment = store.get_experiment_by_name("judgeforge").experiment_id
-    ask(guarded, "experiments/permissions/create", may | {"experiment_id": experiment})
-    ask(guarded, "registered-models/permissions/create", may | {"name": NAME})
+    for kind, each in (("experiment", experiment), ("registered_model", NAME)):
+        may = {"username": "engineer", "permission": "EDIT", "resource_type": kind, "resource_id": each}
+        ask(guarded, "3.0/mlflow/users/permissions/grant", may)
     log_in(monkeypatch, "engineer")
     run_promotion(make_evidence(3, FEW), force=True, why="mine")
     assert load_history(Registry(NAME)).entries[-1].who == "engineer"
