@@ -14,6 +14,7 @@ from judgeforge.tracking import PARENT_VARIABLE, check_tracking_server
 
 Outcome = Literal["registered", "promoted", "refused", "awaits approval"]
 AWAITED: Outcome = "awaits approval"
+_LONGEST_REASON = 500  # as judgeforge.promote takes it
 _REFUSED, _AWAITED = 3, 4
 """Exit statuses of judgeforge.promote: the gate says no, or cannot decide; a person has to agree."""
 
@@ -73,7 +74,7 @@ def seek_approval(why: str, force: bool, hours: int) -> Outcome:
     if not answer.approve:
         log.info("%s does not approve of version %s: %s", answer.name, version, answer.comment or "no reason given")
         return "refused"
-    reason = "; ".join(filter(None, (why, answer.comment)))
+    reason = "; ".join(filter(None, (why, answer.comment)))[:_LONGEST_REASON]
     with ending_commands():
         return promote_judge("champion", reason, force, approved=(version, answer.name))
 

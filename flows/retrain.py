@@ -170,10 +170,13 @@ def retrain(promote: bool = True, max_parallel: PositiveInt | None = None, appro
             _record_results(run)
             outcome = promote_judge("champion" if promote else "challenger", "retraining", parent_run=run.run_id)
             run.set_tags({"outcome": outcome})
-        note_retrained(params, promote)
+        if outcome != AWAITED:
+            note_retrained(params, promote)
     if outcome == AWAITED:
         outcome = seek_approval("retraining", force=False, hours=approval_hours)  # others may work here meanwhile
         run.set_tags({"outcome": outcome})
+        if outcome != AWAITED:
+            note_retrained(params, promote)
     log.info("The judge is %s.", {"refused": "registered; it did not pass"}.get(outcome, outcome))
     return outcome
 

@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from judgeforge.params import EvaluateParams, PromoteParams, load_section
+from judgeforge.promote.consent import Alias, Request
 from judgeforge.promote.evidence import collect_evidence
-from judgeforge.promote.run import Alias, Request, promote
+from judgeforge.promote.run import promote
 from judgeforge.stage import run_stage
 
 _FOUND = "where dvc.lock says it is, unless named"

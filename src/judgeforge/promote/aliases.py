@@ -7,7 +7,7 @@ from judgeforge.progress import say
 from judgeforge.promote.ledger import Entry, Ledger
 from judgeforge.promote.succession import trace_succession
 from judgeforge.promote.versions import list_numbers
-from judgeforge.tracking import tenacious_store
+from judgeforge.tracking import is_forbidden, tenacious_store
 
 CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
 
@@ -45,21 +45,34 @@ def _follow(client: Any, name: str, entries: list[Entry]) -> bool:
     entry, state = entries[-1], trace_succession(entries, known=known)
     changed = _set_tags(client, name, entry, known)
     aliases = {alias: str(number) for alias, number in client.get_registered_model(name).aliases.items()}
-    if entry.action == "retire" and aliases.get(CHALLENGER) == entry.version:
-        client.delete_registered_model_alias(name, CHALLENGER)
-        changed = True
-    for alias, wanted in ((PREVIOUS, state.previous), (CHAMPION, state.champion)):
+    # The champion first: what comes after may need rights that not everybody has who may promote.
+    for alias, wanted in ((CHAMPION, state.champion), (PREVIOUS, state.previous)):
         found = aliases.get(alias)
-        if found == wanted:
+        if wanted is None or found == wanted:
             continue
         if alias == CHAMPION and (entry.action not in ("promote", "rollback") or entry.version not in known):
             say(f"The alias {alias} is set back from {_name(found)} to {_name(wanted)}, as the ledger has it.")
-        if wanted is None:
-            client.delete_registered_model_alias(name, alias)
-        else:
-            client.set_registered_model_alias(name, alias, wanted)
+        client.set_registered_model_alias(name, alias, wanted)
         changed = True
+    gone = [alias for alias, wanted in ((CHAMPION, state.champion), (PREVIOUS, state.previous)) if wanted is None]
+    if entry.action == "retire" and aliases.get(CHALLENGER) == entry.version:
+        gone.append(CHALLENGER)
+    for alias in gone:
+        if alias in aliases:
+            changed |= _take_away(client, name, alias, aliases[alias])
     return changed
+
+
+def _take_away(client: Any, name: str, alias: str, number: str) -> bool:
+    """Take an alias away from whoever has it; who may not, is told, and goes on."""
+    try:
+        client.delete_registered_model_alias(name, alias)
+    except Exception as error:
+        if not is_forbidden(error):
+            raise
+        say(f"The alias {alias} stays on version {number}: taking it away needs the permission MANAGE.")
+        return False
+    return True
 
 
 def _name(number: str | None) -> str:
@@ -73,16 +86,14 @@ def _set_tags(client: Any, name: str, entry: Entry, known: Collection[str]) -> b
         return False
     found = client.get_model_version(name, number).tags
     missing = {tag: value for tag, value in wanted.items() if found.get(tag) != value}
-    for tag, value in missing.items():
-        if value:
-            client.set_model_version_tag(name, number, tag, value)
-        elif tag in found:
-            client.delete_model_version_tag(name, number, tag)
-    return any(value or tag in found for tag, value in missing.items())
+    changed = {tag: value for tag, value in missing.items() if value or tag in found}
+    for tag, value in changed.items():
+        client.set_model_version_tag(name, number, tag, value)
+    return bool(changed)
 
 
 def _list_tags(entry: Entry) -> tuple[str | None, dict[str, str]]:
-    """List a version's tags; an empty one is to be taken away."""
+    """List a version's tags; one that is no longer true becomes empty, for deleting one needs more rights."""
     facts = {"who": entry.who, "when": entry.when, "why": entry.why}
     if entry.action == "promote":
         facts |= {"forced": str(entry.forced), "approved_by": entry.approved_by or ""}

@@ -82,11 +82,18 @@ def collect(registry: Registry, params: PromoteParams) -> Iterator[tuple[str, st
         registry.commit(entry, entries)
         entries = [*entries, entry]
     for number in (*plan.unfinished, *going):
+        if number in _list_carriers(registry):
+            continue  # a registration that had begun before made it challenger; nobody can promote it
         done = delete_weights(registry.client, registry.find_version(number))
         with tenacious_store():
             when = datetime.now(UTC).isoformat(timespec="seconds")
             registry.client.set_model_version_tag(registry.name, number, GIVEN_UP_TAG, when)
         yield number, done.note or f"{done.files:,} files, {done.bytes / 1e6:,.1f} MB"
+
+
+def _list_carriers(registry: Registry) -> set[str]:
+    with tenacious_store():
+        return {str(number) for number in registry.client.get_registered_model(registry.name).aliases.values()}
 
 
 def show_plan(plan: Plan) -> None:

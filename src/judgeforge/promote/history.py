@@ -74,7 +74,8 @@ def load_history(registry: Registry) -> History:
         model=registry.name,
         champion=state.champion,
         previous=state.previous,
-        unfinished=bool(entries) and any(carried.get(alias) != number for alias, number in wanted.items()),
+        unfinished=bool(entries)
+        and any(number is not None and carried.get(alias) != number for alias, number in wanted.items()),
         entries=tuple(entries),
         versions=tuple(_describe(each, aliases, entries) for each in versions),
     )

@@ -8,7 +8,7 @@ The aliases follow the ledger, so whatever is interrupted after an entry stands 
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -22,9 +22,13 @@ LEDGER_TAG = "judgeforge.ledger"
 WEIGHTS_TAG = "weights_digest"
 LONGEST_WHY = 500
 """Characters of a reason."""
+LONGEST_NAME = 100
+"""Characters of a person's name."""
 
 _PREFIX = "ledger."
-_TAKEN = "INVALID_PARAMETER_VALUE"
+_TAKEN, _ABSENT = "INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"
+_LONGEST_ENTRY = 6000
+"""Characters of a parameter of MLflow's, which cuts off what is longer, and says nothing."""
 MOST_VERSIONS = 300
 """Of one entry, so that it stays below the 6,000 characters that MLflow allows."""
 
@@ -58,7 +62,7 @@ class Entry(BaseModel):
     when: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     why: str = Field(default="", max_length=LONGEST_WHY)
     forced: bool = False
-    approved_by: str | None = None
+    approved_by: Annotated[str, Field(max_length=LONGEST_NAME)] | None = None
     summary: str = ""
     figures: dict[str, float] = {}
     mark: str = Field(default_factory=lambda: uuid4().hex)
@@ -94,6 +98,16 @@ def check_reason(why: str, *, needed: bool) -> None:
         )
 
 
+def check_name(name: str | None) -> None:
+    """Check a person's name, if one is given.
+
+    Raises:
+        InputError: it is empty or too long.
+    """
+    if name is not None and not 0 < len(name.strip()) <= LONGEST_NAME:
+        raise InputError(f"{name[:LONGEST_NAME]!r} is nobody's name.", "say who approves with --approved-by.")
+
+
 class OvertakenError(EnvironmentFault):
     """Somebody else wrote first: what was decided rested on a state that is no more."""
 
@@ -121,8 +135,18 @@ class Ledger:
         run_id = self._find_run(write=False)
         if run_id is None:
             return []
+        from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
         with tenacious_store():
-            params = self._client.get_run(run_id).data.params
+            try:
+                params = self._client.get_run(run_id).data.params
+            except MlflowException as error:
+                if error.error_code != _ABSENT:
+                    raise
+                raise InputError(
+                    f"The run {run_id} is gone that holds the ledger of {self._name!r}.",
+                    f"restore it from a backup; without one, delete the model's tag {LEDGER_TAG} to begin anew.",
+                ) from error
         return list(self._parse(run_id, params))
 
     def append(self, entry: Entry, after: Sequence[Entry]) -> None:
@@ -138,11 +162,16 @@ class Ledger:
         run_id = self._find_run(write=True)
         if run_id is None:
             raise InputError(f"{self._name!r} has no version.", "register a judge first: 'judgeforge promote'.")
-        number = len(after) + 1
+        number, text = len(after) + 1, entry.model_dump_json()
+        if len(text) > _LONGEST_ENTRY:
+            raise InputError(
+                f"What is to be kept of this has {len(text):,} characters; MLflow keeps {_LONGEST_ENTRY:,}.",
+                "give a shorter reason, or fewer primary measures (promote.primary).",
+            )
         with tenacious_store():
             try:
                 # Sent again after a lost answer, the same value is welcome.
-                self._client.log_param(run_id, f"{_PREFIX}{number:06}", entry.model_dump_json(exclude_defaults=False))
+                self._client.log_param(run_id, f"{_PREFIX}{number:06}", text, synchronous=True)
                 return
             except MlflowException as error:
                 if error.error_code != _TAKEN:
@@ -179,7 +208,7 @@ class Ledger:
             try:
                 tags = self._client.get_registered_model(self._name).tags
             except MlflowException as error:
-                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                if error.error_code != _ABSENT:
                     raise
                 return None
             if LEDGER_TAG in tags:

@@ -10,7 +10,7 @@ from judgeforge.tracking import name_user
 def roll_back(registry: Registry, why: str, to: str | None = None, expected: str | None = None) -> None:
     """Make an earlier champion the champion again.
 
-    An interrupted rollback is completed, and no second one is done.
+    The same person's rollback for the same reason, asked for again, is completed, and no second one is done.
 
     Args:
         registry: of the judge.
@@ -24,8 +24,9 @@ def roll_back(registry: Registry, why: str, to: str | None = None, expected: str
     """
     check_reason(why, needed=True)
     entries, state, completed = registry.settle()
-    if completed and entries[-1].action == "rollback":
-        say(f"Completed what was interrupted: {entries[-1].describe()}. Nothing else was done.")
+    last = entries[-1] if entries else None
+    if last is not None and _is_same(last, why, to, expected) and state.champion == last.version:
+        say(f"{'Completed' if completed else 'Done already'}: {last.describe()}. For another one, give another reason.")
         return
     if expected is not None and state.champion != expected:
         raise InputError(
@@ -45,6 +46,12 @@ def roll_back(registry: Registry, why: str, to: str | None = None, expected: str
     entry = Entry(action="rollback", versions=(target,), before=state.champion, who=name_user(), why=why)
     registry.commit(entry, entries)
     say(f"{registry.name}: {entry.describe()}.")
+
+
+def _is_same(last: Entry, why: str, to: str | None, expected: str | None) -> bool:
+    """Whether the last thing done was just this: its answer was lost, or the aliases did not follow any more."""
+    asked = last.action == "rollback" and (last.who, last.why) == (name_user(), why)
+    return asked and to in (None, last.version) and expected in (None, last.before)
 
 
 def retire(registry: Registry, number: str, why: str, *, undo: bool = False) -> None:

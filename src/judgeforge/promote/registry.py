@@ -22,7 +22,7 @@ from judgeforge.promote.packaging import log_model, without_chatter
 from judgeforge.promote.succession import Succession, trace_succession
 from judgeforge.promote.uploading import discard
 from judgeforge.promote.versions import list_numbers, list_versions
-from judgeforge.tracking import PARENT_VARIABLE, open_client, stage_run, tenacious_store, tracking_address
+from judgeforge.tracking import PARENT_VARIABLE, is_forbidden, open_client, stage_run, tenacious_store, tracking_address
 
 _EVIDENCE_TAG, _JUDGE_TAG, _PARENT_TAG = "evidence_digest", "judge", "parent_run"
 _EVIDENCE_FOLDER = "evidence"
@@ -179,22 +179,26 @@ class Registry:
 
         Numbers are given out one by one, so that everybody takes the same one for the first.
         """
-        collected = trace_succession(self.ledger.read()).collected
+        # The versions first: what the ledger gives up afterwards is still one of them.
         versions = [each for each in self.list_versions() if each.tags.get(WEIGHTS_TAG) == digest]
+        collected = trace_succession(self.ledger.read()).collected
         first, *copies = [each for each in versions if str(each.version) not in collected] or [None]
         for each in copies:
-            self._drop(each)
+            self._drop(each, first)
         return first
 
-    def _drop(self, copy: Any) -> None:
+    def _drop(self, copy: Any, first: Any) -> None:
+        """Delete a copy and its files, unless the first one has the same: a request whose answer was lost made both."""
         from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
         with tenacious_store():
             try:
                 self.client.delete_model_version(self.name, str(copy.version))
-                discard(self.client, copy.model_id)
+                if copy.source != first.source:
+                    discard(self.client, copy.source.removeprefix("models:/"))
             except MlflowException as error:
-                if error.error_code != "RESOURCE_DOES_NOT_EXIST":  # another one was faster
+                # Another one was faster; or it is left to somebody who may: the first one is taken anyhow.
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST" and not is_forbidden(error):
                     raise
 
     def _log_evidence(self, run_id: str, evidence: Evidence) -> None:

@@ -1,23 +1,22 @@
 """Register a judge and, if the gate lets it, make it champion; every decision is kept with the version."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import shorten
-from typing import Literal
 
 from judgeforge.engines.fingerprint import digest_weights
-from judgeforge.errors import InputError, JudgeforgeError
+from judgeforge.errors import InputError
 from judgeforge.files import write_json, write_text
 from judgeforge.params import EvaluateParams, PromoteParams
 from judgeforge.progress import say
 from judgeforge.promote.aliases import CHALLENGER, CHAMPION
 from judgeforge.promote.candidate import Candidate, load_candidate
+from judgeforge.promote.consent import Request, is_approved, require_consent
 from judgeforge.promote.decision import Decision, Record
 from judgeforge.promote.evidence import Evidence
 from judgeforge.promote.figures import load_metrics
 from judgeforge.promote.gate import CHAMPION_NAME, FIRST_NAME, Standing, decide
-from judgeforge.promote.ledger import Entry, check_reason
+from judgeforge.promote.ledger import Entry, OvertakenError, check_name, check_reason
 from judgeforge.promote.limits import Drawing
 from judgeforge.promote.registry import JudgeVersion, Registry
 from judgeforge.promote.standing import load_standing
@@ -25,44 +24,8 @@ from judgeforge.promote.succession import Succession
 from judgeforge.promote.summary import render_markdown
 from judgeforge.tracking import name_user
 
-Alias = Literal["challenger", "champion"]
-
-
 _LONGEST_SUMMARY = 600
 """Characters of a decision's sentence in the ledger; the decision itself has all of them."""
-
-
-class GateRefusedError(JudgeforgeError):
-    """The gate said no, or could not decide: a result, not a fault. The judge stays registered as challenger."""
-
-    exit_code = 3
-
-
-class ApprovalAwaitedError(JudgeforgeError):
-    """The gate let the judge through, but a person has to agree: a result, not a fault. It stays challenger."""
-
-    exit_code = 4
-
-
-@dataclass(frozen=True)
-class Request:
-    """What somebody asks for.
-
-    Args:
-        to: the alias that the judge is to carry.
-        why: the reason, for the record; needed with ``force``.
-        force: promote against the gate.
-        only_version: do nothing unless the judge is this version: what was approved is what is promoted.
-        approved_by: who has looked at the evidence and agrees; needed where ``promote.approval`` is on.
-        decision_file: where the decision is written; beside it, as Markdown.
-    """
-
-    to: Alias = "champion"
-    why: str = ""
-    force: bool = False
-    only_version: str | None = None
-    approved_by: str | None = None
-    decision_file: Path = Path("reports/decision.json")
 
 
 def promote(evidence: Evidence, params: PromoteParams, engine: EvaluateParams, request: Request) -> JudgeVersion:
@@ -82,6 +45,7 @@ def promote(evidence: Evidence, params: PromoteParams, engine: EvaluateParams, r
         EnvironmentFault: the registry is not there.
     """
     check_reason(request.why, needed=request.force)
+    check_name(request.approved_by)
     metrics = load_metrics(evidence.metrics)
     if evidence.judge not in metrics:
         raise InputError(f"{evidence.metrics} has no judge {evidence.judge!r}.", "add it to matrix.judges.")
@@ -91,12 +55,13 @@ def promote(evidence: Evidence, params: PromoteParams, engine: EvaluateParams, r
     version = registry.register(evidence, params, engine)
     say(f"{version.name} version {version.number} is {CHALLENGER}{'' if version.created else ' (the same weights)'}.")
     entries, state, _ = registry.settle()
+    _refuse_other(version, state, request)
     if request.to == CHALLENGER:
         return version
     if state.champion == version.number:
         say(f"{version.name} version {version.number} is {CHAMPION} already.")
         return version
-    _refuse_wrong(version, state, request)
+    _refuse_retired(version, state)
     champion = registry.find_version(state.champion) if state.champion else None
     first = None if champion is None else registry.find_first_champion()
     standings, notes = _gather_standings(registry, champion, first, version, challenger, evidence, request.force)
@@ -104,11 +69,12 @@ def promote(evidence: Evidence, params: PromoteParams, engine: EvaluateParams, r
     rivals = {name: _load_rival(name, place, challenger) for name, place in known.items()}
     drawing = Drawing(params.alpha, engine.bootstrap_resamples, engine.seed)
     decision = decide(challenger, standings, rivals, params, drawing, notes)
-    record = _build_record(decision, version, champion, first, request, params.approval)
+    agreed = not params.approval or is_approved(decision, version.number, state.champion, request)
+    record = _build_record(decision, version, champion, first, request, agreed)
     registry.record_decision(version, record)
     write_json(request.decision_file, record.model_dump(mode="json"))
     write_text(request.decision_file.with_suffix(".md"), render_markdown(record))
-    _require_consent(record, request)
+    require_consent(record, request)
     registry.commit(_build_entry(record, request), entries)
     said = record.why if record.why and record.forced else decision.summary
     say(f"{version.name} version {version.number} is {CHAMPION}. {said}")
@@ -136,33 +102,25 @@ def _load_rival(name: str, place: Path, challenger: Candidate) -> Candidate:
     return rival
 
 
-def _refuse_wrong(version: JudgeVersion, state: Succession, request: Request) -> None:
+def _refuse_other(version: JudgeVersion, state: Succession, request: Request) -> None:
+    if version.number in state.collected:
+        raise OvertakenError(
+            f"The weights of version {version.number} were given up meanwhile ('judgeforge gc').",
+            "ask again: they are registered anew.",
+        )
     if request.only_version is not None and version.number != request.only_version:
         raise InputError(
             f"The judge here is version {version.number}, not {request.only_version}.",
             "it was trained again meanwhile: ask for approval of the new one.",
         )
+
+
+def _refuse_retired(version: JudgeVersion, state: Succession) -> None:
     retirement = state.find_retirement(version.number)
     if retirement is not None:
         raise InputError(
             f"{retirement.describe().capitalize()}: {retirement.why}",
             f"take it back into service first: 'judgeforge retire {version.number} --undo --why ...'.",
-        )
-
-
-def _require_consent(record: Record, request: Request) -> None:
-    """Require the gate's consent, or force, and a person's where it is asked for."""
-    decision = record.decision
-    if decision.outcome == "refused" and not record.forced:
-        raise GateRefusedError(decision.summary, "train a better judge, or promote with --force and --why.")
-    if decision.outcome == "undecided" and not record.forced:
-        raise GateRefusedError(
-            decision.summary, "evaluate on more items, raise promote.margin, or promote with --force and --why."
-        )
-    if record.awaits_approval:
-        raise ApprovalAwaitedError(
-            f"Version {record.version} waits for approval. By the gate: {decision.summary}",
-            f"read {request.decision_file.with_suffix('.md')}, then promote with --approved-by NAME.",
         )
 
 
@@ -176,7 +134,7 @@ def _build_entry(record: Record, request: Request) -> Entry:
         who=record.who,
         why=record.why,
         forced=record.forced,
-        approved_by=request.approved_by,
+        approved_by=record.approved_by,
         summary=shorten(record.decision.summary, _LONGEST_SUMMARY, placeholder=" ..."),
         figures={each.name: round(each.challenger, 4) for each in compared if each.challenger is not None},
     )
@@ -218,7 +176,7 @@ def _build_record(
     champion: JudgeVersion | None,
     first: JudgeVersion | None,
     request: Request,
-    approval: bool,
+    agreed: bool,
 ) -> Record:
     forced = request.force and decision.outcome != "promoted"
     return Record(
@@ -226,8 +184,8 @@ def _build_record(
         when=datetime.now(UTC).isoformat(timespec="seconds"),
         why=request.why,
         forced=forced,
-        awaits_approval=approval and not request.approved_by and (forced or decision.outcome == "promoted"),
-        approved_by=request.approved_by,
+        awaits_approval=not agreed and (forced or decision.outcome == "promoted"),
+        approved_by=request.approved_by if agreed else None,
         model=version.name,
         version=version.number,
         champion=champion.number if champion else None,

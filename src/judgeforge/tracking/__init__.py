@@ -9,6 +9,7 @@ from judgeforge.tracking.runs import Run, name_user, stage_run
 from judgeforge.tracking.store import (
     PARENT_VARIABLE,
     check_tracking_server,
+    is_forbidden,
     open_client,
     store_exists,
     tenacious_store,
@@ -20,6 +21,7 @@ __all__ = [
     "PARENT_VARIABLE",
     "Run",
     "check_tracking_server",
+    "is_forbidden",
     "name_user",
     "open_client",
     "stage_run",

@@ -71,13 +71,19 @@ def using_store() -> Iterator[None]:
     """Turn MLflow's failures inside into one line that names the store.
 
     Raises:
-        EnvironmentFault: the store is away, full, locked, out of date or refuses the call.
+        EnvironmentFault: the store is away, full, locked or out of date.
+        InputError: it does not let this user do that.
     """
     try:
         yield
     except Exception as error:
         if not type(error).__module__.startswith(("mlflow", "sqlalchemy", "requests", "sqlite3")):
             raise
+        if is_forbidden(error):
+            raise InputError(
+                f"The MLflow store at {mask_address(tracking_address())} refuses: {explain(error)}.",
+                "log in as somebody who may (MLFLOW_TRACKING_USERNAME), or ask its administrator.",
+            ) from error
         raise EnvironmentFault(
             f"The MLflow store at {mask_address(tracking_address())} cannot be used: {explain(error)}.",
             f"repair or start it, or point {ADDRESS_VARIABLE} elsewhere.",
@@ -93,6 +99,11 @@ def tenacious_store() -> Iterator[None]:
     """
     with using_store(), http_limits(_TENACITY, timeout_s=60):
         yield
+
+
+def is_forbidden(error: Exception) -> bool:
+    """Whether the server knows who asks, or does not, and refuses: the same call would be refused again."""
+    return getattr(error, "error_code", None) in ("PERMISSION_DENIED", "UNAUTHENTICATED")
 
 
 def explain(error: Exception) -> str:

@@ -13,8 +13,9 @@ import pytest
 from judgeforge.files import load_json, write_json
 from judgeforge.grading.templates import write_template
 from judgeforge.params import EvaluateParams, Params, PromoteParams
+from judgeforge.promote.consent import Request
 from judgeforge.promote.evidence import Evidence
-from judgeforge.promote.run import Request, promote
+from judgeforge.promote.run import promote
 from tests.evaluations import build_rows, write_rows
 from tests.integration.tracked.judges import HALF, NAME
 from tests.integration.tracked.servers import Server

@@ -63,6 +63,24 @@ def test_what_is_given_up_has_no_weights_but_its_evidence_and_is_nobody_to_go_ba
     assert (fetch_version(find_carrier(NAME, "challenger"))[0] / "model.safetensors").is_file()
 
 
+def test_weights_that_are_given_up_during_a_registration_are_registered_anew(
+    store: Any, six: Any, section: Any, run_promotion: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values, log = section.model_copy(update={"keep_days": 0, "keep_champions": 1}), Registry._log_evidence
+
+    def be_overtaken(*arguments: Any) -> None:
+        monkeypatch.setattr(Registry, "_log_evidence", log)
+        list(collect(Registry(NAME), values))
+        log(*arguments)
+
+    (six[2].page).write_text("<html>another")
+    monkeypatch.setattr(Registry, "_log_evidence", be_overtaken)
+    with pytest.raises(OvertakenError, match="weights of version 3 were given up meanwhile"):
+        run_promotion(six[2], force=True, why="again")
+    assert run_promotion(six[2], force=True, why="again").number == "7"
+    assert (fetch_version(find_carrier(NAME, "champion"))[0] / "model.safetensors").is_file()
+
+
 def test_a_collection_that_was_killed_goes_on_and_nobody_is_made_champion_meanwhile(
     store: Any, six: Any, section: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

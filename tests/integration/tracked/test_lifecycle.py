@@ -3,6 +3,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,11 +12,11 @@ import judgeforge.promote.registry as registry_module
 from judgeforge.errors import InputError
 from judgeforge.files import load_json, write_json
 from judgeforge.params import Params
+from judgeforge.promote.consent import ApprovalAwaitedError
 from judgeforge.promote.history import load_history
 from judgeforge.promote.ledger import Entry, OvertakenError
 from judgeforge.promote.operations import retire, roll_back
 from judgeforge.promote.registry import Registry
-from judgeforge.promote.run import ApprovalAwaitedError
 from tests.integration.tracked.judges import FEW, MANY, MORE, NAME, find_aliases
 
 
@@ -33,38 +34,43 @@ class Killed(BaseException):
 
 
 class MortalClient:
-    """A client whose process dies before a call that writes.
+    """A client whose process dies at a call: before one that writes, or after any.
 
     Args:
         client: does the work.
-        lives: so many writing calls are made.
+        lives: so many calls are made.
+        after: die after it, and count those that read, too.
     """
 
-    def __init__(self, client: Any, lives: int) -> None:
-        self._client, self.lives = client, lives
+    def __init__(self, client: Any, lives: int, after: bool) -> None:
+        self._client, self.lives, self._after = client, lives, after
 
     def __getattr__(self, name: str) -> Any:
         call = getattr(self._client, name)
-        if not name.startswith(("set_", "log_", "delete_", "create_")):
+        if not self._after and not name.startswith(("set_", "log_", "delete_", "create_")):
             return call
 
         def count(*arguments: Any, **options: Any) -> Any:
-            if self.lives == 0:
+            if self.lives == 0 and not self._after:
                 raise Killed(name)
             self.lives -= 1
-            return call(*arguments, **options)
+            found = call(*arguments, **options)
+            if self.lives < 0:
+                raise Killed(name)
+            return found
 
         return count
 
 
 @pytest.fixture
-def die_at() -> Iterator[Callable[[int | None], None]]:
-    """Give a function: registries opened from then on die at the writing call of that number; None: at none."""
+def die_at(request: pytest.FixtureRequest) -> Iterator[Callable[[int | None], None]]:
+    """Give a function: registries opened from then on die at the call of that number; None: at none."""
+    after = getattr(request, "param", False)
     with pytest.MonkeyPatch.context() as patch:
         opened = registry_module.open_client
 
         def set_lives(lives: int | None) -> None:
-            how = opened if lives is None else lambda: MortalClient(opened(), lives)
+            how = opened if lives is None else lambda: MortalClient(opened(), lives, after)
             patch.setattr(registry_module, "open_client", how)
 
         yield set_lives
@@ -81,6 +87,23 @@ def test_a_rollback_brings_the_champion_before_back_and_another_one_the_one_befo
     assert find_aliases(store) == {"challenger": "3", "champion": "1"}
     with pytest.raises(InputError, match="no champion to go back to"):
         roll_back(Registry(NAME), "and again")
+
+
+def test_the_same_rollback_asked_for_again_is_done_once_and_one_to_elsewhere_is_heard(store: Any, three: Any) -> None:
+    roll_back(Registry(NAME), "too high")
+    roll_back(Registry(NAME), "too high")
+    assert find_aliases(store)["champion"] == "2"
+    store.set_registered_model_alias(NAME, "champion", "3")
+    roll_back(Registry(NAME), "too high", to="1", expected="2")
+    assert find_aliases(store)["champion"] == "1"
+
+
+def test_what_is_too_long_for_mlflow_is_refused_before_it_breaks_the_ledger(store: Any, three: Any) -> None:
+    registry, entries = Registry(NAME), Registry(NAME).ledger.read()
+    figures = {f"benchmark_{number}/pearson": 0.5 for number in range(400)}
+    with pytest.raises(InputError, match="MLflow keeps 6,000"):
+        registry.commit(Entry(action="promote", versions=("1",), before="3", who="ann", figures=figures), entries)
+    assert registry.ledger.read() == entries
 
 
 def test_a_rollback_goes_to_a_champion_of_before_only_and_only_from_the_one_expected(store: Any, three: Any) -> None:
@@ -116,7 +139,7 @@ def test_a_retired_version_is_neither_promoted_nor_gone_back_to_until_it_is_take
     with pytest.raises(InputError, match=r"Version 2 was retired .*: trained on the test set"):
         run_promotion(three[1], force=True, why="I insist")
     retire(Registry(NAME), "2", "it was not", undo=True)
-    assert "retired_why" not in store.get_model_version(NAME, "2").tags
+    assert store.get_model_version(NAME, "2").tags["retired_why"] == ""
     run_promotion(three[1], force=True, why="I insist")
     assert find_aliases(store) == {"challenger": "2", "champion": "2", "previous": "3"}
     retire(Registry(NAME), "3", "bad")
@@ -131,15 +154,24 @@ def test_a_retired_challenger_is_challenger_no_more(store: Any, make_evidence: A
     assert len(Registry(NAME).ledger.read()) == 1
 
 
-@pytest.mark.parametrize("what", ["promotion", "rollback", "retirement"])
-def test_killed_before_every_writing_call_the_next_one_completes_what_was_begun(
+@pytest.mark.parametrize(
+    ("what", "die_at"),
+    [
+        ("rollback", True),
+        ("promotion", False),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in (("promotion", True), ("rollback", False))),
+        *(pytest.param("retirement", after, marks=pytest.mark.slow) for after in (False, True)),
+    ],
+    indirect=["die_at"],
+)
+def test_killed_at_every_call_the_next_one_completes_what_was_begun(
     store: Any, three: Any, run_promotion: Any, die_at: Any, what: str
 ) -> None:
     def act() -> None:
         if what == "promotion":
             run_promotion(evidence, force=True, why="this one")
         elif what == "rollback":
-            roll_back(Registry(NAME), "back", expected=None)
+            roll_back(Registry(NAME), f"back {lives}")
         else:
             retire(Registry(NAME), "1" if undo else "2", "out", undo=undo)
 
@@ -157,8 +189,9 @@ def test_killed_before_every_writing_call_the_next_one_completes_what_was_begun(
         except Killed:
             died = True
         die_at(None)
-        act() if died else None
-        state = Registry(NAME).settle()[1]
+        if died:
+            act()
+        state = Registry(NAME).read()[1]
         assert find_aliases(store)["champion"] == state.champion
         assert find_aliases(store).get("previous") == state.previous
         assert not load_history(Registry(NAME)).unfinished
@@ -199,7 +232,7 @@ def test_a_champion_that_was_deleted_in_mlflow_gives_way_to_the_one_before(store
 
 
 def test_two_registrations_of_the_same_weights_at_once_leave_one_version(
-    store: Any, make_evidence: Any, run_promotion: Any, monkeypatch: pytest.MonkeyPatch
+    store: Any, make_evidence: Any, run_promotion: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     evidence = make_evidence(1, FEW)
     create = Registry._create
@@ -215,14 +248,25 @@ def test_two_registrations_of_the_same_weights_at_once_leave_one_version(
     assert (rival[0].number, version.number) == ("1", "1")
     assert (rival[0].created, version.created) == (True, False)
     assert [str(each.version) for each in Registry(NAME).list_versions()] == ["1"]
+    assert len(list((tmp_path / "mlartifacts").rglob("model.safetensors"))) == 1, "the copy's files are gone"
 
 
 def test_where_approval_is_asked_for_the_judge_waits_for_it(
     store: Any, make_evidence: Any, run_promotion: Any, section: Any, tmp_path: Any
 ) -> None:
     object.__setattr__(section, "approval", True)
+    with pytest.raises(ApprovalAwaitedError, match="Version 1 waits for approval"):
+        run_promotion(make_evidence(1, FEW), approved_by="Bea")  # who has seen nothing yet
     with pytest.raises(ApprovalAwaitedError, match="Version 1 waits for approval") as waiting:
         run_promotion(make_evidence(1, FEW))
+    with pytest.raises(InputError, match="nobody's name"):
+        run_promotion(make_evidence(1, FEW), approved_by=" ")
+    with pytest.raises(ApprovalAwaitedError):
+        run_promotion(make_evidence(1, MORE), approved_by="Bea")  # other figures than those that she saw
+    with pytest.raises(ApprovalAwaitedError):
+        run_promotion(make_evidence(1, FEW))
+    with pytest.raises(InputError, match="The judge here is version 1, not 7"):
+        run_promotion(make_evidence(1, FEW), approved_by="Bea", only_version="7")
     assert waiting.value.exit_code == 4
     assert find_aliases(store) == {"challenger": "1"}
     assert load_json(tmp_path / "decision.json")["awaits_approval"] is True

@@ -12,9 +12,9 @@ from judgeforge.files import load_json, write_json
 from judgeforge.grading.templates import load_template, write_template
 from judgeforge.params import EvaluateParams, Params
 from judgeforge.promote.candidate import load_candidate
+from judgeforge.promote.consent import GateRefusedError
 from judgeforge.promote.decision import Record
 from judgeforge.promote.fetching import fetch_version, find_carrier
-from judgeforge.promote.run import GateRefusedError
 from tests.evaluations import build_rows, write_rows
 from tests.integration.tracked.judges import FEW, HALF, MANY, MORE, NAME, find_aliases
 

@@ -16,7 +16,7 @@ import pytest
 import requests
 
 import judgeforge.tracking.store as store_module
-from judgeforge.errors import EnvironmentFault
+from judgeforge.errors import EnvironmentFault, InputError, JudgeforgeError
 from judgeforge.files import load_json, write_json
 from judgeforge.params import Params
 from judgeforge.promote.history import load_history
@@ -89,15 +89,18 @@ def test_promotion_rollback_and_history_with_passwords(
         ask(guarded, "3.0/mlflow/users/permissions/grant", may)
     log_in(monkeypatch, "engineer")
     run_promotion(make_evidence(3, FEW), force=True, why="mine")
+    roll_back(Registry(NAME), "back to the first, of whom there is none before")
+    assert find_aliases(store)["champion"] == "1"
+    run_promotion(make_evidence(3, FEW), force=True, why="mine again")
     assert load_history(Registry(NAME)).entries[-1].who == "engineer"
     log_in(monkeypatch, "reader")
     assert load_history(Registry(NAME)).champion == "3"
-    with pytest.raises(EnvironmentFault, match="Permission denied"):
+    with pytest.raises(InputError, match="Permission denied"):
         retire(Registry(NAME), "2", "I am only a reader")
     log_in(monkeypatch, ADMIN)
-    assert len(Registry(NAME).ledger.read()) == 4
+    assert len(Registry(NAME).ledger.read()) == 6
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "wrong")
-    with pytest.raises(EnvironmentFault) as refused:
+    with pytest.raises(JudgeforgeError) as refused:
         load_history(Registry(NAME))
     assert "wrong" not in str(refused.value)
 
@@ -117,7 +120,7 @@ def test_the_server_is_killed_before_every_writing_request_and_the_next_call_com
             act = lambda: run_promotion(evidence, force=True, why="this one")  # noqa: B023, E731
         else:
             run_promotion(make_evidence(1, MANY), force=True, why="to be rolled back")
-            act = lambda: roll_back(Registry(NAME), "back")  # noqa: E731
+            act = lambda: roll_back(Registry(NAME), f"back {step}")  # noqa: B023, E731
         before = load_history(Registry(NAME))
         with Killing(guarded, step) as killed:
             try:
@@ -131,7 +134,7 @@ def test_the_server_is_killed_before_every_writing_request_and_the_next_call_com
         assert not after.unfinished
         assert len(after.entries) == len(before.entries) + 1, f"done once, killed before request {step}"
         assert find_aliases(open_store(guarded))["champion"] == after.champion == after.entries[-1].version
-        assert after.previous == (before.champion if what == "promotion" else before.versions and after.previous)
+        assert after.previous == (before.champion if what == "promotion" else "1")
         numbers = [each.number for each in after.versions]
         assert len(numbers) == len(before.versions) + (what == "promotion"), "the same weights are one version"
         if not killed:
