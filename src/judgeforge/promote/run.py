@@ -1,5 +1,6 @@
 """Register a judge and, if the gate lets it, make it champion; every decision is kept with the version."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import shorten
@@ -46,11 +47,7 @@ def promote(evidence: Evidence, params: PromoteParams, engine: EvaluateParams, r
     """
     check_reason(request.why, needed=request.force)
     check_name(request.approved_by)
-    metrics = load_metrics(evidence.metrics)
-    if evidence.judge not in metrics:
-        raise InputError(f"{evidence.metrics} has no judge {evidence.judge!r}.", "add it to matrix.judges.")
-    challenger = load_candidate(evidence.verdicts)
-    _check_belonging(challenger, evidence)
+    judges, challenger = _list_judges(evidence), _load_challenger(evidence)
     registry = Registry(params.model_name)
     version = registry.register(evidence, params, engine)
     say(f"{version.name} version {version.number} is {CHALLENGER}{'' if version.created else ' (the same weights)'}.")
@@ -65,7 +62,7 @@ def promote(evidence: Evidence, params: PromoteParams, engine: EvaluateParams, r
     champion = registry.find_version(state.champion) if state.champion else None
     first = None if champion is None else registry.find_first_champion()
     standings, notes = _gather_standings(registry, champion, first, version, challenger, evidence, request.force)
-    known = {} if champion else {name: place for name, place in evidence.rivals.items() if name in metrics}
+    known = {} if champion else {name: place for name, place in evidence.rivals.items() if name in judges}
     rivals = {name: _load_rival(name, place, challenger) for name, place in known.items()}
     drawing = Drawing(params.alpha, engine.bootstrap_resamples, engine.seed)
     decision = decide(challenger, standings, rivals, params, drawing, notes)
@@ -81,13 +78,22 @@ def promote(evidence: Evidence, params: PromoteParams, engine: EvaluateParams, r
     return version
 
 
-def _check_belonging(challenger: Candidate, evidence: Evidence) -> None:
-    """Check that the verdicts are these weights' own; evaluations of before this was written down are believed."""
+def _list_judges(evidence: Evidence) -> Collection[str]:
+    judges = load_metrics(evidence.metrics).keys()
+    if evidence.judge not in judges:
+        raise InputError(f"{evidence.metrics} has no judge {evidence.judge!r}.", "add it to matrix.judges.")
+    return judges
+
+
+def _load_challenger(evidence: Evidence) -> Candidate:
+    """Load the challenger; its verdicts must be its weights' own, if their evaluation wrote down whose they are."""
+    challenger = load_candidate(evidence.verdicts)
     if challenger.weights is not None and challenger.weights != digest_weights(evidence.model):
         raise InputError(
             f"The verdicts in {evidence.verdicts} are not those of the weights in {evidence.model}.",
             "evaluate the judge again with 'dvc repro', or name its own evaluation.",
         )
+    return challenger
 
 
 def _load_rival(name: str, place: Path, challenger: Candidate) -> Candidate:
