@@ -79,7 +79,7 @@ def test_a_version_holds_no_weights_and_grades_as_the_folder_does(
     run_dvc("add", "--quiet", str(evidence.model))
     version = register(evidence, params, weights="reference")
     reference = read_reference(store, version)
-    assert count_bytes(tmp_path / "mlartifacts") < 100_000 < reference.bytes
+    assert count_bytes(tmp_path / "mlartifacts/models") < 100_000 < reference.bytes
     assert reference.remote.model_dump() == {"name": "store", "url": str(repository), "options": {}}
     assert locate(repository, reference.md5).is_file(), "registering pushed it"
     verdicts = grade_folder(evidence.model, params)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,9 +24,10 @@ def make_evidence(root: Path, seed: int = 1, base: Path | None = None) -> Eviden
         model.mkdir(parents=True)
         build_miniature(model, "float32", seed)
         write_template(load_template("judgeforge-1"), model)
+    shutil.copy(Path(__file__).parents[3] / "params.yaml", Path.cwd())  # a model card is written from it
     (root / "verdicts").mkdir(exist_ok=True)
-    for name in ("metrics.json", "verdicts/metrics.json"):
-        write_json(root / name, {})
+    write_json(root / "metrics.json", {})
+    write_json(root / "verdicts/metrics.json", {"benchmarks": {}, "mode": "clean", "verdicts": ""})
     (root / "report.html").write_text("<html>")
     return Evidence(
         judge="merged",
