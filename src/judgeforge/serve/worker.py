@@ -73,7 +73,7 @@ class Worker:
         except BaseException:
             # A service without its worker starts another; a worker without its lane would sit there and say nothing.
             sys.excepthook(*sys.exc_info())
-            os._exit(1)
+            _end()
 
     def _is_wanted(self, asked: Ask) -> bool:
         with self._counting:
@@ -129,10 +129,10 @@ class Worker:
 
 
 def _end() -> None:
-    """End at once, with vLLM's processes: the service is gone, and nobody waits for what a lane still does."""
+    """End at once, with vLLM's processes: the service may be gone, and nobody waits for what a lane still does."""
     if os.getpgrp() == os.getpid():
         os.killpg(os.getpid(), signal.SIGKILL)
-    os._exit(0)
+    os._exit(1)
 
 
 def main() -> None:

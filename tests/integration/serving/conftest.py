@@ -121,7 +121,8 @@ def place(tmp_path_factory: pytest.TempPathFactory, miniature: Path, template: J
 @pytest.fixture(scope="session")
 def service(place: Path) -> Iterator[Service]:
     """Serve with narrow limits, for all tests that leave it as it is."""
-    running = Service(place, "--model", "judge", "--max-body-bytes", "20000", "--read-timeout-s", "1", "--hang-s", "2")
+    limits = ["--max-body-bytes", "20000", "--read-timeout-s", "1", "--hang-s", "2", "--timeout-s", "280"]
+    running = Service(place, "--model", "judge", *limits)
     yield running
     running.stop()
 

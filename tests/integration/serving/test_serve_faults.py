@@ -136,7 +136,8 @@ def test_a_service_that_is_killed_leaves_no_worker(start):
 
 @pytest.mark.slow
 def test_what_kills_every_worker_is_given_up_and_others_are_answered(start):
-    service = start(**LONG | {"max_new_tokens": 2900})
+    service = start("--timeout-s", "500", **LONG | {"max_new_tokens": 2900})
+    service.client.timeout = 600
     with ThreadPoolExecutor(1) as pool:
         deadly = pool.submit(service.grade, response="kills")
         for _ in range(4):
@@ -152,6 +153,8 @@ def test_what_kills_every_worker_is_given_up_and_others_are_answered(start):
 def test_two_minutes_of_load_through_swaps_kills_and_abuse(service):
     """No request of a second process is lost while judges change, workers die, and others misbehave."""
     count, seconds = 1200, 120.0
+    names = ("judgeforge_worker_restarts_total", "judgeforge_changes_total")
+    before = [service.read_metric(name) for name in names]
     load = service.start_load(count, seconds)
     ends = time.monotonic() + seconds
     round_ = 0
@@ -171,6 +174,9 @@ def test_two_minutes_of_load_through_swaps_kills_and_abuse(service):
         slow.close()
     answers = read_load(load)
     assert round_ >= 4
+    died, changed = (service.read_metric(name) - old for name, old in zip(names, before, strict=True))
+    print(f"{count} sent over {seconds:g} s, {died:g} workers died, {changed:g} changes of the judge")
+    assert died >= 2 and changed >= 1
     assert [status for status, _, _ in answers] == [200] * count, json.dumps([row for row in answers if row[0] != 200])
 
 
