@@ -29,18 +29,10 @@ def card(
     Example: judgeforge card --judge merged --out reports/card
     """
     name = judge or load_section("promote", PromoteParams).judge
-    from judgeforge.card.places import Places  # noqa: PLC0415 - half a second
-    from judgeforge.card.write import CARD_FILE, write_card  # noqa: PLC0415
+    from judgeforge.card.write import CARD_FILE, write_card  # noqa: PLC0415 - half a second
     from judgeforge.promote.evidence import collect_evidence  # noqa: PLC0415
 
     found = collect_evidence(name, model, base, metrics, None, evaluation)
-    places = Places(
-        judge=found.judge,
-        model=found.model,
-        base=found.base,
-        metrics=found.metrics,
-        verdicts=found.verdicts,
-        decision=decision if decision.is_file() and name == load_section("promote", PromoteParams).judge else None,
-    )
-    write_card(places, out)
+    told = decision.is_file() and name == load_section("promote", PromoteParams).judge
+    write_card(found.find_card_places(decision if told else None), out)
     say(f"The card is {out / CARD_FILE}, with a page and a bill of materials beside it.")

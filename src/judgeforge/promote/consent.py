@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pydantic import ValidationError
+
 from judgeforge.errors import JudgeforgeError
 from judgeforge.files import load_json
 from judgeforge.promote.decision import Decision, Record
@@ -55,7 +57,10 @@ def is_approved(decision: Decision, version: str, champion: str | None, request:
     """
     if not request.approved_by or not request.decision_file.is_file():
         return False
-    shown = Record.model_validate(load_json(request.decision_file))
+    try:
+        shown = Record.model_validate(load_json(request.decision_file))
+    except ValidationError:
+        return False  # an older version's decision: this one is shown now, and may then be approved
     same = (shown.version, shown.champion) == (version, champion)
     return same and shown.decision == decision and (shown.awaits_approval or shown.approved_by == request.approved_by)
 

@@ -9,6 +9,7 @@ from typing import get_args
 
 from pydantic import BaseModel, ConfigDict
 
+from judgeforge.card.places import Places
 from judgeforge.errors import InputError
 from judgeforge.files import hash_file, load_json
 from judgeforge.lineage import LOCK_FILE, find_out, load_lock
@@ -46,6 +47,21 @@ class Evidence(BaseModel):
     rivals: Mapping[str, Path] = {}
     papers: tuple[Path, ...] = ()
     options: tuple[str, ...] = ()
+
+    def find_card_places(self, decision: Path | None = None) -> Places:
+        """Return the files that the judge's model card is written from.
+
+        Args:
+            decision: the gate's; None: there is none yet.
+        """
+        return Places(
+            judge=self.judge,
+            model=self.model,
+            base=self.base,
+            metrics=self.metrics,
+            verdicts=self.verdicts,
+            decision=decision,
+        )
 
     def require(self) -> None:
         """Check that everything is there.

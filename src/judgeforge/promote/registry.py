@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from judgeforge.card.places import Places
 from judgeforge.card.write import write_card
 from judgeforge.errors import InputError
 from judgeforge.files import read_text, write_json
@@ -207,16 +206,8 @@ class Registry:
         self.client.log_artifacts(run_id, str(evidence.verdicts), _VERDICTS_FOLDER)
         for paper in evidence.papers:
             self.client.log_artifact(run_id, str(paper), _EVIDENCE_FOLDER)
-        places = Places(
-            judge=evidence.judge,
-            model=evidence.model,
-            base=evidence.base,
-            metrics=evidence.metrics,
-            verdicts=evidence.verdicts,
-            decision=None,
-        )
         with tempfile.TemporaryDirectory() as folder:
-            write_card(places, Path(folder) / "card")
+            write_card(evidence.find_card_places(), Path(folder) / "card")
             self.client.log_artifacts(run_id, str(Path(folder) / "card"), _CARD_FOLDER)
 
     def _create(self, evidence: Evidence, params: PromoteParams, engine: EvaluateParams, tags: dict[str, str]) -> Any:
