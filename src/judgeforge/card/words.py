@@ -1,5 +1,6 @@
 """What the card says in one place and another alike: licences, languages, and where a model or a data set is from."""
 
+import functools
 import importlib.metadata
 import importlib.util
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ _SPOKEN = 0.05
 """Least share of the rows whose language could be told, for the language to be one of the judge's."""
 
 
+@functools.cache  # reading what is installed takes a second, and the card asks five times
 def find_package(base: BaseParams) -> importlib.metadata.Distribution | None:
     """Return the installed distribution that the base came in, if it is that version."""
     if base.source != "wheel":

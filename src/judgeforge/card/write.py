@@ -1,5 +1,6 @@
 """Write a judge's card: card.md, card.html, sbom.cdx.json, and the data card beside them."""
 
+import functools
 import shutil
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from judgeforge.files import write_folder_atomically, write_text
 
 CARD_FILE, PAGE_FILE = "card.md", "card.html"
 
+_list_installed = functools.cache(list_packages)
+"""A second of reading; a process that registers several judges does it once."""
+
 
 def write_card(places: Places, folder: Path) -> None:
     """Write the card of one judge into ``folder``, whole or not at all; an older one there is replaced.
@@ -35,7 +39,7 @@ def write_card(places: Places, folder: Path) -> None:
     facts = load_facts(places)
     title = facts.name
     summary, sections = build_summary(facts), build_sections(facts)
-    bill = render_bom(facts, list_packages())
+    bill = render_bom(facts, _list_installed())
     with write_folder_atomically(folder) as out:
         write_text(out / CARD_FILE, render_front_matter(facts) + render_markdown(title, summary, sections))
         write_text(out / PAGE_FILE, render_page(facts, title, summary, sections))

@@ -8,14 +8,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from judgeforge.card.write import write_card
 from judgeforge.errors import InputError
-from judgeforge.files import read_text, write_json
+from judgeforge.files import write_json
 from judgeforge.lineage import describe_lineage, describe_packages
 from judgeforge.params import EvaluateParams, PromoteParams
 from judgeforge.promote.aliases import CHALLENGER, CHAMPION, FIRST_TAG, follow_ledger
 from judgeforge.promote.decision import Record
 from judgeforge.promote.evidence import Evidence, compute_digest
+from judgeforge.promote.keeping import EVIDENCE_TAG, digest_evidence, fetch_verdicts, log_evidence
 from judgeforge.promote.ledger import WEIGHTS_TAG, Entry, Ledger
 from judgeforge.promote.packaging import log_model, without_chatter
 from judgeforge.promote.succession import Succession, trace_succession
@@ -23,11 +23,7 @@ from judgeforge.promote.uploading import discard
 from judgeforge.promote.versions import list_numbers, list_versions
 from judgeforge.tracking import PARENT_VARIABLE, is_forbidden, open_client, stage_run, tenacious_store, tracking_address
 
-_EVIDENCE_TAG, _JUDGE_TAG, _PARENT_TAG = "evidence_digest", "judge", "parent_run"
-_EVIDENCE_FOLDER = "evidence"
-_METRICS_FILE, _PAGE_FILE = f"{_EVIDENCE_FOLDER}/metrics.json", f"{_EVIDENCE_FOLDER}/report.html"
-_CARD_FOLDER = f"{_EVIDENCE_FOLDER}/card"
-_VERDICTS_FOLDER = f"{_EVIDENCE_FOLDER}/verdicts"
+_JUDGE_TAG, _PARENT_TAG = "judge", "parent_run"
 
 
 class JudgeVersion(BaseModel):
@@ -38,6 +34,7 @@ class JudgeVersion(BaseModel):
         number: the version's.
         run_id: the run that holds its evidence.
         judge: which judge of its metrics it is.
+        evidence: the digest of the evidence that counts for it.
         created: whether this call made it.
     """
 
@@ -47,13 +44,18 @@ class JudgeVersion(BaseModel):
     number: str
     run_id: str
     judge: str
+    evidence: str = ""
     created: bool = False
 
 
 def _as_version(found: Any, created: bool = False) -> JudgeVersion:
-    judge = found.tags.get(_JUDGE_TAG, "")
     return JudgeVersion(
-        name=found.name, number=str(found.version), run_id=found.run_id or "", judge=judge, created=created
+        name=found.name,
+        number=str(found.version),
+        run_id=found.run_id or "",
+        judge=found.tags.get(_JUDGE_TAG, ""),
+        evidence=found.tags.get(EVIDENCE_TAG, ""),
+        created=created,
     )
 
 
@@ -106,16 +108,17 @@ class Registry:
             engine: the section ``evaluate``: the version grades with the settings it was evaluated with.
         """
         weights = compute_digest(evidence.model, evidence.base)
-        proof = compute_digest(evidence.metrics, evidence.page, evidence.verdicts)
+        proof = digest_evidence(evidence)
         made: Any = None
         if self._find(weights) is None:
-            made = self._create(evidence, params, engine, {WEIGHTS_TAG: weights, _EVIDENCE_TAG: proof})
+            made = self._create(evidence, params, engine, {WEIGHTS_TAG: weights, EVIDENCE_TAG: proof})
         found = self._find(weights) or made
         version = _as_version(found, created=made is not None and str(made.version) == str(found.version))
         with tenacious_store():
-            if found.tags.get(_EVIDENCE_TAG) != proof:
-                self._log_evidence(version.run_id, evidence)
-                self.client.set_model_version_tag(self.name, version.number, _EVIDENCE_TAG, proof)
+            if found.tags.get(EVIDENCE_TAG) != proof:
+                log_evidence(self.client, version.run_id, evidence, proof)
+                self.client.set_model_version_tag(self.name, version.number, EVIDENCE_TAG, proof)
+                version = version.model_copy(update={"evidence": proof})
             self.client.set_registered_model_alias(self.name, CHALLENGER, version.number)
         return version
 
@@ -155,15 +158,11 @@ class Registry:
         """Fetch a version's evaluation from its evidence into ``folder``.
 
         Raises:
-            InputError: the evidence has none.
+            InputError: the evidence has none, or is not what was registered.
         """
         with tenacious_store():
-            kept = self.client.list_artifacts(version.run_id, _VERDICTS_FOLDER) if version.run_id else []
-            if not kept:
-                raise InputError(
-                    f"The evidence of version {version.number} has no verdicts.", "evaluate and register it again."
-                )
-            return Path(self.client.download_artifacts(version.run_id, _VERDICTS_FOLDER, str(folder)))
+            title = f"version {version.number}"
+            return fetch_verdicts(self.client, version.run_id, title, version.evidence, folder)
 
     def record_decision(self, version: JudgeVersion, decision: Record) -> None:
         """Keep a decision with the version that it is about; earlier ones stay."""
@@ -200,16 +199,6 @@ class Registry:
                 if error.error_code != "RESOURCE_DOES_NOT_EXIST" and not is_forbidden(error):
                     raise
 
-    def _log_evidence(self, run_id: str, evidence: Evidence) -> None:
-        self.client.log_text(run_id, read_text(evidence.metrics), _METRICS_FILE)
-        self.client.log_text(run_id, read_text(evidence.page), _PAGE_FILE)
-        self.client.log_artifacts(run_id, str(evidence.verdicts), _VERDICTS_FOLDER)
-        for paper in evidence.papers:
-            self.client.log_artifact(run_id, str(paper), _EVIDENCE_FOLDER)
-        with tempfile.TemporaryDirectory() as folder:
-            write_card(evidence.find_card_places(), Path(folder) / "card")
-            self.client.log_artifacts(run_id, str(Path(folder) / "card"), _CARD_FOLDER)
-
     def _create(self, evidence: Evidence, params: PromoteParams, engine: EvaluateParams, tags: dict[str, str]) -> Any:
         import mlflow  # noqa: PLC0415
 
@@ -218,7 +207,7 @@ class Registry:
             tags[_PARENT_TAG] = parent
         mlflow.set_tracking_uri(tracking_address())
         with tenacious_store(), stage_run(f"register-{evidence.judge}", params.model_dump(), tags) as run:
-            self._log_evidence(run.run_id, evidence)
+            log_evidence(self.client, run.run_id, evidence)
             with mlflow.start_run(run_id=run.run_id):
                 address = log_model(evidence, engine, params)
                 with without_chatter():

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 import judgeforge.promote.collecting as collecting_module
+import judgeforge.promote.registry as registry_module
 from judgeforge.errors import InputError
 from judgeforge.promote.collecting import GIVEN_UP_TAG, collect, plan_collection
 from judgeforge.promote.fetching import fetch_version, find_carrier
@@ -66,15 +67,15 @@ def test_what_is_given_up_has_no_weights_but_its_evidence_and_is_nobody_to_go_ba
 def test_weights_that_are_given_up_during_a_registration_are_registered_anew(
     store: Any, six: Any, section: Any, run_promotion: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    values, log = section.model_copy(update={"keep_days": 0, "keep_champions": 1}), Registry._log_evidence
+    values, log = section.model_copy(update={"keep_days": 0, "keep_champions": 1}), registry_module.log_evidence
 
     def be_overtaken(*arguments: Any) -> None:
-        monkeypatch.setattr(Registry, "_log_evidence", log)
+        monkeypatch.setattr(registry_module, "log_evidence", log)
         list(collect(Registry(NAME), values))
         log(*arguments)
 
     (six[2].page).write_text("<html>another")
-    monkeypatch.setattr(Registry, "_log_evidence", be_overtaken)
+    monkeypatch.setattr(registry_module, "log_evidence", be_overtaken)
     with pytest.raises(OvertakenError, match="weights of version 3 were given up meanwhile"):
         run_promotion(six[2], force=True, why="again")
     assert run_promotion(six[2], force=True, why="again").number == "7"

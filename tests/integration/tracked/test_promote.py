@@ -15,6 +15,7 @@ from judgeforge.promote.candidate import load_candidate
 from judgeforge.promote.consent import GateRefusedError
 from judgeforge.promote.decision import Record
 from judgeforge.promote.fetching import fetch_version, find_carrier
+from judgeforge.promote.registry import Registry
 from tests.evaluations import build_rows, write_rows
 from tests.integration.tracked.judges import FEW, HALF, MANY, MORE, NAME, find_aliases
 
@@ -90,15 +91,18 @@ def test_a_version_holds_weights_without_pickle_evidence_and_lineage(
     assert "+" not in requirements
 
 
-def test_the_same_weights_are_the_same_version_with_the_newest_evidence(
+def test_the_same_weights_are_the_same_version_and_newer_evidence_lies_beside_the_older(
     store: Any, make_evidence: Any, run_promotion: Any, tmp_path: Path
 ) -> None:
     first = run_promotion(make_evidence(1, FEW), to="challenger")
     again = run_promotion(make_evidence(1, MORE), to="challenger")
     assert (first.created, again.created) == (True, False)
     assert again.number == first.number
-    place = store.download_artifacts(first.run_id, "evidence/verdicts", str(tmp_path))
-    assert load_candidate(Path(place)).judged.filter(pl.col("score") != pl.col("gold_score")).height > len(FEW)
+    assert again.evidence != first.evidence
+    for version, wrong in ((first, 8), (again, 16)):
+        place = Registry(NAME).download_verdicts(version, tmp_path / version.evidence)
+        missed = load_candidate(place).judged.filter(pl.col("score") != pl.col("gold_score"))
+        assert missed.height == wrong
     assert run_promotion(make_evidence(2, FEW), to="challenger").number != first.number
 
 

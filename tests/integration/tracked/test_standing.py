@@ -14,7 +14,7 @@ from judgeforge.base.miniature import build_miniature, build_tokenizer
 from judgeforge.benchmarks import load_benchmark
 from judgeforge.engines.protocol import build_generation
 from judgeforge.errors import InputError
-from judgeforge.files import write_json, write_json_lines
+from judgeforge.files import load_json, write_json, write_json_lines
 from judgeforge.grading.templates import write_template
 from judgeforge.params import Params
 from judgeforge.promote.candidate import Conditions
@@ -55,7 +55,8 @@ def register(project: Params, tmp_path: Path) -> Any:
 
     def call(model: Path, rows: list[VerdictRow], judge: Any = "merged", base: Path | None = None, **facts: Any) -> Any:
         write_rows(tmp_path / "evaluation", rows, project.evaluate, **facts)
-        write_json(tmp_path / "metrics.json", {judge: {}})
+        metrics = load_json(tmp_path / "evaluation/metrics.json")["benchmarks"]
+        write_json(tmp_path / "metrics.json", {judge: metrics, "differences": {}})
         (tmp_path / "report.html").write_text("<html>")
         evidence = Evidence(
             judge=judge,
@@ -124,6 +125,15 @@ def test_evidence_that_is_gone_is_made_again(champion: Any, wanted: Any, store: 
     assert "they cannot be read (The evidence of version 1 has no verdicts)" in note
     assert note.endswith("What it was trained on is not known.")
     assert found.select("d").height == 5 and not found.barred
+
+
+def test_evidence_that_somebody_changed_in_the_store_is_made_again(champion: Any, wanted: Any, store: Any) -> None:
+    registry, version = champion
+    root = Path(store.get_run(version.run_id).info.artifact_uri.removeprefix("file://")) / "evidence"
+    metrics = load_json(root / "verdicts/metrics.json")
+    write_json(root / "verdicts/metrics.json", metrics | {"contents": wanted.contents})
+    _, note = load_standing(registry, version, "the champion", wanted, ())
+    assert "they cannot be read (The evidence of version 1 is not what was registered)" in note
 
 
 def test_a_challenger_that_was_asked_otherwise_than_today_is_told_so(champion: Any, wanted: Any) -> None:

@@ -111,7 +111,7 @@ def test_weights_are_deleted_and_the_rest_stays(
     refused = predict_or_fail(f"models:/{NAME}/{version.number}", tmp_path / "elsewhere")
     assert "the weights were deleted" in refused.stderr
     evidence_kept = {entry.path for entry in client.list_artifacts(version.run_id, "evidence")}
-    assert evidence_kept == {"evidence/metrics.json", "evidence/report.html", "evidence/verdicts"}
+    assert evidence_kept == {f"evidence/{name}" for name in ("metrics.json", "report.html", "verdicts", "card")}
 
 
 _REGISTER = """
