@@ -10,6 +10,8 @@ STAMP := $(VENV)/setup.done
 PYTHON ?=
 # Which benchmark `make bench` runs; empty: all.
 NAME ?=
+# How many test files `make test` runs side by side; each takes up to 3 GB of memory.
+JOBS ?= 2
 # What `make constraints` hands to uv.
 OPTIONS ?=
 
@@ -76,7 +78,7 @@ demo: setup ## Run the whole pipeline on the embedded collection and show the ta
 	judgeforge retrain
 
 test: setup ## Run the fast tests
-	pytest
+	pytest -n $(JOBS) --dist loadfile
 
 test-slow: setup setup-postgres ## Run the tests that take minutes: whole pipeline, kill and resume
 	pytest -m "slow and not gpu and not vllm and not examples"

@@ -59,7 +59,7 @@ def build_summary(facts: Facts) -> str:
 def describe_evaluation(facts: Facts) -> Section:
     """Say what was measured."""
     evaluation = facts.evaluation
-    if evaluation is None:
+    if evaluation is None or not evaluation.metrics:
         return Section("evaluation", "Evaluation", f"{NOT_MEASURED.capitalize()}: the judge was not evaluated.")
     parts = [
         _describe_benchmarks(facts, evaluation),

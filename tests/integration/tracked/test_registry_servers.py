@@ -107,7 +107,7 @@ def test_promotion_rollback_and_history_with_passwords(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("what", ["promotion", "rollback"])
-def test_the_server_is_killed_before_every_writing_request_and_the_next_call_completes_it(
+def test_the_server_is_killed_between_every_two_steps_and_the_next_call_completes_it(
     guarded: Server, make_evidence: Any, run_promotion: Any, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     monkeypatch.setattr(store_module, "_TENACITY", 0)
@@ -143,17 +143,23 @@ def test_the_server_is_killed_before_every_writing_request_and_the_next_call_com
 
 
 class Killing:
-    """Kill the server before the writing request of that number; inside, the list is empty until it happened."""
+    """Kill the server before the step of that number; inside, the list is empty until it happened.
+
+    A step is a request that writes. Files that are sent to one folder, one after another, are one.
+    """
 
     def __init__(self, server: Server, step: int) -> None:
-        self._server, self._left, self._killed = server, step, list[str]()
+        self._server, self._left, self._killed, self._folder = server, step, list[str](), ""
 
     def __enter__(self) -> list[str]:
         self._patch = pytest.MonkeyPatch()
         send = requests.Session.send
 
         def count(session: Any, request: Any, **options: Any) -> Any:
-            if request.method != "GET" and not request.url.endswith("search"):
+            folder = request.url.rpartition("/")[0] if request.method == "PUT" else ""
+            writes = request.method != "GET" and not request.url.endswith("search")
+            if writes and not (folder and folder == self._folder):
+                self._folder = folder
                 if self._left == 0 and not self._killed:
                     self._killed.append(f"{request.method} {request.path_url}")
                     self._server.stop()
