@@ -38,11 +38,11 @@ from judgeforge.params import load_params
 from judgeforge.promote.evidence import Evidence
 from judgeforge.promote.fetching import fetch_version
 from judgeforge.promote.registry import Registry
-params, kept = load_params(Path({root!r}) / "params.yaml"), Path("kept")
+params, kept = load_params(), Path("kept")
 evidence = Evidence(judge="merged", model=Path("judge"), base=None, metrics=kept / "metrics.json",
                     page=kept / "report.html", verdicts=kept / "verdicts")
 def register(weights):
-    values = params.promote.model_copy(update={{"weights": weights, "model_name": weights}})
+    values = params.promote.model_copy(update={"weights": weights, "model_name": weights})
     return Registry(weights).register(evidence, values, params.evaluate)
 """
 _FETCH = """
@@ -127,7 +127,7 @@ def run_side(side: str, folder: Path, environment: dict[str, str], size: int) ->
         while not over.wait(0.05):
             most = max(most, measure_disk(folder))
 
-    code = SIDES[side] if "log_model" in side else _START.format(root=str(ROOT)) + SIDES[side]
+    code = SIDES[side] if "log_model" in side else _START + SIDES[side]
     watcher = threading.Thread(target=watch)
     watcher.start()
     started = time.perf_counter()
@@ -151,6 +151,7 @@ def run_all(folder: Path, gigabytes: float) -> dict[str, dict[str, float]]:
     write_judge(work / "judge", gigabytes)
     for name in ("metrics.json", "report.html", "verdicts/metrics.json"):
         (kept / name).write_text("{}")
+    shutil.copy(ROOT / "params.yaml", work)
     size = measure_disk(work / "judge")
     environment = os.environ | {"TMPDIR": str(folder / "tmp"), "MLFLOW_DISABLE_TELEMETRY": "true"}
     # DVC's cache and the judge's folder share the disk: a cache of its own would change no figure.
