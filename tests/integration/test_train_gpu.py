@@ -1,5 +1,6 @@
 """Training where there is a GPU: packed rows and fused modules in bf16, held against fp32 and the libraries' own."""
 
+import importlib.util
 import math
 from copy import deepcopy
 
@@ -148,6 +149,20 @@ def test_fused_adapters_in_bf16_are_as_close_to_fp32_as_the_libraries_are(miniat
         gradients[name] = gather_gradients(model, total)
     error = measure_error(gradients["library"], gradients["exact"])
     assert measure_error(gradients["fused"], gradients["exact"]) < 1.5 * error
+
+
+needs_liger = pytest.mark.skipif(
+    importlib.util.find_spec("liger_kernel") is None, reason="liger-kernel is not installed"
+)
+
+
+@pytest.mark.parametrize("kernels", [pytest.param({"liger": True}, marks=needs_liger), {"compile": True}])
+def test_other_kernels_learn_the_same(kernels, train, tmp_path):
+    curves = []
+    for name, changes in (("ours", {}), ("theirs", kernels)):
+        out = train(tmp_path / name, dtype="bfloat16", **changes)
+        curves.append([point["loss"] for point in load_json_rows(out.with_suffix(".jsonl")) if "loss" in point])
+    assert len(curves[0]) > 3 and curves[1] == pytest.approx(curves[0], rel=0.01)
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
