@@ -104,7 +104,7 @@ bench: setup ## Measure us against a peer, side by side (one of benchmarks/: mak
 	  echo "$$file"; python "$$file"; \
 	done
 
-bench-gpu: setup ## Measure training on one GPU (7B by LoRA and in full, SmolLM2 on the real collection), in ten minutes
+bench-gpu: setup ## Measure training on one GPU (7B by LoRA and in full, SmolLM2 on the real collection), in full with 200 GB of main memory
 	python benchmarks/training_gpu.py
 
 ablation: setup ## Merge the judges that are here by all six methods, and evaluate each (half an hour after 'make demo')

@@ -1,11 +1,15 @@
 """The GPU benchmark in miniature on a CPU: every part runs, and says what it would say of a GPU."""
 
+import importlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+
+from judgeforge.train.trainer import CompletionTrainer
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "benchmarks" / "training_gpu.py"
@@ -26,7 +30,17 @@ def test_a_part_on_random_weights(part):
     # Three updates of two rows of 30 to 90 tokens, the first of which does not count.
     assert 4 * 30 <= figures["tokens"] <= 4 * 90
     assert figures["tokens_per_second"] == pytest.approx(figures["tokens"] / figures["seconds"])
-    assert 0 < figures["mfu"] < 1 and "measured product" in figures["peak"]
+    assert 0 < figures["mfu"] < 1 and 0 < figures["share_of_ceiling"] < 1
+    assert ("data sheet" if torch.cuda.is_available() else "measured product") in figures["peak"]
+
+
+def test_no_checkpoint_is_written(monkeypatch):
+    """In full, one of the 7B model has 87 GB."""
+    monkeypatch.syspath_prepend(PROGRAM.parent)
+    program, saved = importlib.import_module("training_gpu"), []
+    monkeypatch.setattr(CompletionTrainer, "_save_checkpoint", lambda *_: saved.append(1))
+    assert program.measure("lora", None, dry_run=True)["part"] == "lora"
+    assert not saved
 
 
 @pytest.mark.real_data

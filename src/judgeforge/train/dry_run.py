@@ -144,6 +144,8 @@ def _render_memory(plan: Plan) -> list[str]:
         f"memory       {memory.total / _GB:,.1f} GB estimated ({told})",
         f"             free on this {plan.device.name}: {free}",
     ]
+    if memory.host:
+        lines.append(f"             and in the host's memory {memory.host / _GB:,.1f} GB a process")
     if plan.advice:
         lines += ["it does not fit here; what would help:", *(f"  - {each}" for each in plan.advice)]
     return lines

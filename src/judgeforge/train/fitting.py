@@ -109,7 +109,8 @@ def list_advice(skeleton: Skeleton, params: TrainParams, step: Step, spread: Spr
         tried.append(("ZeRO-3", estimate_memory(skeleton, params, step, apart)))
     if not spread.offload and params.method == "full":
         apart = replace(spread, sharding="zero3", offload=True)
-        tried.append(("ZeRO-3 with offload to the host's memory", estimate_memory(skeleton, params, step, apart)))
+        memory = estimate_memory(skeleton, params, step, apart)
+        tried.append((f"ZeRO-3 with offload of {memory.host / _GB:,.0f} GB a process to the host's memory", memory))
     tried.sort(key=lambda each: each[1].total > free)
     lines = [f"{values} ({each.total / _GB:,.1f} GB)" for values, each in tried]
     lesser = {"full": "lora (adapters alone are trained)", "lora": "qlora (the base in 4 bits)"}.get(params.method)

@@ -17,6 +17,9 @@ Sharding = Literal["none", "zero2", "zero3"]
 _FP32 = 4
 _MOMENTS = 8
 """Bytes a trained weight: AdamW's two moments in fp32."""
+_OFFLOADED = 28
+"""Bytes a trained weight in the host's memory, as seen of DeepSpeed 0.19.8 under ZeRO-3: weights in fp32 and bf16,
+moments, gradients, and locked buffers, whose sizes are rounded up."""
 _PROGRAM = {"cpu": 1_000_000_000, "gpu": 700_000_000}
 """Bytes of Python and its libraries on a CPU; on a GPU, of the CUDA context and its kernels' workspace."""
 _SLACK = {"cpu": 0.05, "gpu": 0.1}
@@ -117,18 +120,21 @@ def estimate_memory(skeleton: Skeleton, params: TrainParams, step: Step, spread:
     activations, backward = _count_activations(skeleton, params, step, width)
     # The loss's softmax in fp32, its gradient, and the logits or their gradient in the dtype they came in.
     logits = step.learnt * skeleton.vocabulary * (2 * _FP32 + width)
+    copies = skeleton.trained * 2 // weight_share if width == 2 else 0
+    if spread.offload and spread.sharding == "zero3":
+        copies = 0  # they come from the host's memory, too, a layer at a time
     return Memory(
         frozen=_count_frozen(skeleton, params, width) // weight_share,
         trained=0 if spread.offload else trained,
-        copies=(skeleton.trained * 2 // weight_share if width == 2 else 0) + gathered,
-        gradients=skeleton.trained * _FP32 // state_share,
+        copies=copies + gathered,
+        gradients=0 if spread.offload else skeleton.trained * _FP32 // state_share,
         moments=0 if spread.offload else moments,
         activations=activations,
         backward=backward,
         logits=logits,
         slack=int(_SLACK[spread.kind] * (activations + logits)),
         program=_PROGRAM[spread.kind],
-        host=trained + moments if spread.offload else 0,
+        host=skeleton.trained * _OFFLOADED // state_share if spread.offload else 0,
     )
 
 
