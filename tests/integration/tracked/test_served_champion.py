@@ -15,6 +15,7 @@ from judgeforge.base.miniature import build_miniature
 from judgeforge.files import write_json
 from judgeforge.grading.templates import write_template
 from judgeforge.promote.evidence import Evidence
+from judgeforge.promote.ledger import Entry
 from judgeforge.promote.registry import JudgeVersion, Registry
 from tests.integration.serving.conftest import ROOT, RUBRIC, Service, read_load
 
@@ -81,7 +82,9 @@ def register(store: Any, tmp_path: Path, template: Any, params: Any) -> Any:
 
 def crown(version: JudgeVersion) -> None:
     registry = Registry(NAME)
-    registry.crown(version, registry.find_alias("champion"), {"why": "a test"})
+    entries, state, _ = registry.settle()
+    entry = Entry(action="promote", versions=(version.number,), before=state.champion, who="a test", why="a test")
+    registry.commit(entry, entries)
 
 
 def test_a_new_champion_takes_over_under_load_and_no_request_is_lost(register: Any, store: Any, tmp_path: Path) -> None:
