@@ -7,7 +7,7 @@ from judgeforge.progress import say
 from judgeforge.promote.ledger import Entry, Ledger
 from judgeforge.promote.succession import trace_succession
 from judgeforge.promote.versions import list_numbers
-from judgeforge.tracking import is_forbidden, tenacious_store
+from judgeforge.tracking import is_forbidden, set_value, tenacious_store
 
 CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
 
@@ -52,7 +52,7 @@ def _follow(client: Any, name: str, entries: list[Entry]) -> bool:
             continue
         if alias == CHAMPION and (entry.action not in ("promote", "rollback") or entry.version not in known):
             say(f"The alias {alias} is set back from {_name(found)} to {_name(wanted)}, as the ledger has it.")
-        client.set_registered_model_alias(name, alias, wanted)
+        set_value(client.set_registered_model_alias, name, alias, wanted)
         changed = True
     gone = [alias for alias, wanted in ((CHAMPION, state.champion), (PREVIOUS, state.previous)) if wanted is None]
     if entry.action == "retire" and aliases.get(CHALLENGER) == entry.version:
@@ -88,7 +88,7 @@ def _set_tags(client: Any, name: str, entry: Entry, known: Collection[str]) -> b
     missing = {tag: value for tag, value in wanted.items() if found.get(tag) != value}
     changed = {tag: value for tag, value in missing.items() if value or tag in found}
     for tag, value in changed.items():
-        client.set_model_version_tag(name, number, tag, value)
+        set_value(client.set_model_version_tag, name, number, tag, value)
     return bool(changed)
 
 

@@ -12,7 +12,7 @@ from judgeforge.promote.deleting import delete_weights
 from judgeforge.promote.ledger import MOST_VERSIONS, Entry
 from judgeforge.promote.registry import Registry
 from judgeforge.promote.succession import Succession
-from judgeforge.tracking import name_user, tenacious_store
+from judgeforge.tracking import name_user, set_value, tenacious_store
 
 GIVEN_UP_TAG = "weights_given_up"
 """On a version of which nothing is left to delete: when that was done."""
@@ -87,7 +87,7 @@ def collect(registry: Registry, params: PromoteParams) -> Iterator[tuple[str, st
         done = delete_weights(registry.client, registry.find_version(number))
         with tenacious_store():
             when = datetime.now(UTC).isoformat(timespec="seconds")
-            registry.client.set_model_version_tag(registry.name, number, GIVEN_UP_TAG, when)
+            set_value(registry.client.set_model_version_tag, registry.name, number, GIVEN_UP_TAG, when)
         yield number, done.note or f"{done.files:,} files, {done.bytes / 1e6:,.1f} MB"
 
 

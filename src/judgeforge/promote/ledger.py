@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from judgeforge.errors import EnvironmentFault, InputError
 from judgeforge.promote.versions import list_versions
-from judgeforge.tracking import tenacious_store
+from judgeforge.tracking import set_value, tenacious_store
 
 LEDGER_TAG = "judgeforge.ledger"
 """On the registered model: the run whose parameters are its ledger."""
@@ -219,6 +219,6 @@ class Ledger:
             if run_id is None:
                 return None
             if write:
-                self._client.set_registered_model_tag(self._name, LEDGER_TAG, run_id)
+                set_value(self._client.set_registered_model_tag, self._name, LEDGER_TAG, run_id)
                 self._run_id = run_id
             return run_id

@@ -21,7 +21,15 @@ from judgeforge.promote.packaging import log_model, without_chatter
 from judgeforge.promote.succession import Succession, trace_succession
 from judgeforge.promote.uploading import discard
 from judgeforge.promote.versions import list_numbers, list_versions
-from judgeforge.tracking import PARENT_VARIABLE, is_forbidden, open_client, stage_run, tenacious_store, tracking_address
+from judgeforge.tracking import (
+    PARENT_VARIABLE,
+    is_forbidden,
+    open_client,
+    set_value,
+    stage_run,
+    tenacious_store,
+    tracking_address,
+)
 
 _JUDGE_TAG, _PARENT_TAG = "judge", "parent_run"
 
@@ -117,9 +125,9 @@ class Registry:
         with tenacious_store():
             if found.tags.get(EVIDENCE_TAG) != proof:
                 log_evidence(self.client, version.run_id, evidence, proof)
-                self.client.set_model_version_tag(self.name, version.number, EVIDENCE_TAG, proof)
+                set_value(self.client.set_model_version_tag, self.name, version.number, EVIDENCE_TAG, proof)
                 version = version.model_copy(update={"evidence": proof})
-            self.client.set_registered_model_alias(self.name, CHALLENGER, version.number)
+            set_value(self.client.set_registered_model_alias, self.name, CHALLENGER, version.number)
         return version
 
     def find_alias(self, alias: str) -> JudgeVersion | None:

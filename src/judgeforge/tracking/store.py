@@ -4,10 +4,12 @@ import contextlib
 import fcntl
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random
 
 from judgeforge.errors import EnvironmentFault, InputError
 from judgeforge.servers import check_server, mask_address
@@ -20,6 +22,9 @@ _DEFAULT_ADDRESS = "sqlite:///mlflow.db"
 _EXPERIMENT = "judgeforge"
 _TENACITY = 3
 """Retries of a call that must not be given up at once: some 15 seconds of silence, since MLflow waits 2, 4 and 8."""
+
+_COLLISIONS = ("unique constraint", "duplicate entry")
+"""What SQLite and PostgreSQL, and MySQL, say of a row that is there already."""
 
 _LOCK_FILE = Path(".judgeforge/mlflow.lock")
 
@@ -99,6 +104,21 @@ def tenacious_store() -> Iterator[None]:
     """
     with using_store(), http_limits(_TENACITY, timeout_s=60):
         yield
+
+
+def set_value(call: Callable[..., Any], *arguments: str) -> None:
+    """Call a setter of MLflow's, and again where another process set the same value at the same moment.
+
+    MLflow looks whether the value is there and inserts it then; of two that do so at once, the database refuses one.
+
+    Args:
+        call: sets a tag or an alias.
+        arguments: its own.
+    """
+    collided = retry_if_exception(lambda error: any(sign in str(error).lower() for sign in _COLLISIONS))
+    for attempt in Retrying(retry=collided, stop=stop_after_attempt(8), wait=wait_random(0, 0.3), reraise=True):
+        with attempt:
+            call(*arguments)
 
 
 def is_forbidden(error: Exception) -> bool:
