@@ -25,8 +25,8 @@ console = Console(stderr=True)
 
 
 def say(message: str) -> None:
-    """Print one message."""
-    console.print(message, highlight=False, markup=False)
+    """Print one message; in a log, where nobody sees the width, on one line that can be searched for."""
+    console.print(message, highlight=False, markup=False, soft_wrap=not console.is_terminal)
 
 
 _SECONDS_BETWEEN_LINES = 15.0
