@@ -5,9 +5,7 @@ import pytest
 from judgeforge.tracking import set_value
 
 SQLITE = "(sqlite3.IntegrityError) UNIQUE constraint failed: model_version_tags.key"
-POSTGRES = (
-    '(psycopg2.errors.UniqueViolation) duplicate key violates unique constraint "registered_model_alias_pk"'
-)
+POSTGRES = '(psycopg2.errors.UniqueViolation) duplicate key violates unique constraint "registered_model_alias_pk"'
 MYSQL = "(pymysql.err.IntegrityError) (1062, \"Duplicate entry 'a' for key 'PRIMARY'\")"
 
 
