@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -80,6 +80,7 @@ def test_any_text_is_agreed_disagreed_or_unparsable_and_what_is_kept_can_be_taug
 
 
 @settings(deadline=None)
+@example({"criteria": "\x1f", "levels": ["0", "1"]}, "{}")
 @given(
     st.fixed_dictionaries({"criteria": st.text(max_size=5), "levels": st.lists(st.text(max_size=3), max_size=4)}),
     st.sampled_from(["{}", "```json\n{}\n```", "Sure: {} Is that all?"]),
