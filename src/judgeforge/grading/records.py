@@ -2,19 +2,14 @@
 
 from typing import Annotated, Literal, NamedTuple, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, StringConstraints
 
 Format = Literal["direct", "pairwise"]
 Choice = Literal["A", "B"]
 Preference = Literal["A", "B", "tie"]
 Message = dict[str, str]
 
-NonBlank = Annotated[
-    str,
-    # Separators such as U+001F are blank to Python and to a reader, but not to pydantic's own stripping.
-    BeforeValidator(lambda value: value.strip() if isinstance(value, str) else value),
-    StringConstraints(strip_whitespace=True, min_length=1),
-]
+NonBlank = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class Scale(NamedTuple):

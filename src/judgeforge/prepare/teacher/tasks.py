@@ -4,10 +4,10 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from judgeforge.grading.parsing import is_settled, parse_verdict
 from judgeforge.grading.records import Format, Message, NonBlank, Scale
@@ -129,17 +129,25 @@ class FeedbackTask:
         return Outcome("agreed", {"feedback": feedback}) if agreed else Outcome("disagreed", {})
 
 
+def _strip(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
+
+
+_Text = Annotated[NonBlank, BeforeValidator(_strip)]
+"""Separators such as U+001F are blank to Python and to a reader, but not to pydantic's own stripping."""
+
+
 class _Reference(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    reference: NonBlank
+    reference: _Text
 
 
 class _Rubric(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    criteria: NonBlank
-    levels: list[NonBlank]
+    criteria: _Text
+    levels: list[_Text]
 
 
 @dataclass(frozen=True)
