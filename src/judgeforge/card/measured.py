@@ -44,7 +44,7 @@ def write_figure(figure: Figure, measure: str) -> str:
 
 def build_summary(facts: Facts) -> str:
     """Say in a sentence or two what the judge was measured to be above."""
-    if facts.evaluation is None:
+    if facts.evaluation is None or not facts.evaluation.metrics:
         return f"The judge {facts.places.judge} was not evaluated: nothing is known of how well it judges."
     if not facts.differences:
         return f"The judge {facts.places.judge} was evaluated; how it stands to others is not measured."

@@ -15,7 +15,7 @@ from judgeforge.card.facts import load_facts
 from judgeforge.card.places import Places
 from judgeforge.card.write import build_sections, write_card
 from judgeforge.errors import InputError
-from judgeforge.files import hash_file
+from judgeforge.files import hash_file, load_json
 
 GOLDEN = Path(__file__).parent / "golden" / "card.md"
 
@@ -96,6 +96,13 @@ def test_a_benchmark_without_items_has_no_figure(places: Places) -> None:
     card = read_card(places)
     assert "No figure: all its items were trained on." in card
     assert "How well it judges in the format direct: no benchmark of it has an item left." in card
+
+
+def test_a_judge_that_was_asked_no_benchmark_was_not_evaluated(places: Places) -> None:
+    write("reports/metrics.json", load_json(Path("reports/metrics.json")) | {"merged": {}})
+    card = read_card(places)
+    assert "was not evaluated: nothing is known of how well it judges" in card
+    assert "Not measured: the judge was not evaluated." in card
 
 
 def test_what_is_not_there_is_not_measured(places: Places) -> None:
