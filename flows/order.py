@@ -1,7 +1,8 @@
 """The order of stages: each as soon as what it needs is done, as many at a time as their places have room for."""
 
 import concurrent.futures
-from collections.abc import Callable, Collection
+import contextlib
+from collections.abc import Callable, Collection, Iterator
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -15,7 +16,12 @@ _WAKE_S = 0.5
 """A main thread that waits without end was seen to miss Ctrl-C (Python 3.11, with Prefect's threads beside it)."""
 
 
-def run_in_order(stages: Graph, has_room: Callable[[str, Collection[str]], bool], submit: Callable[[str], Any]) -> None:
+def run_in_order(
+    stages: Graph,
+    has_room: Callable[[str, Collection[str]], bool],
+    submit: Callable[[str], Any],
+    meanwhile: Callable[[], None] = lambda: None,
+) -> None:
     """Run stages as soon as what they need is done and there is room, the first in ``stages`` first.
 
     When a stage fails, what does not need it still runs to its end; then the first failure is raised.
@@ -24,6 +30,7 @@ def run_in_order(stages: Graph, has_room: Callable[[str, Collection[str]], bool]
         stages: each with the stages it needs.
         has_room: whether a stage may run beside those that run.
         submit: starts a stage and returns its Prefect future.
+        meanwhile: called in this thread, again and again, while stages run.
     """
     sorter = TopologicalSorter(stages)
     try:
@@ -42,7 +49,7 @@ def run_in_order(stages: Graph, has_room: Callable[[str, Collection[str]], bool]
                 running[submit(stage)] = stage
         if not running:
             break
-        future = _wait_for_one(list(running))
+        future = _wait_for_one(list(running), meanwhile)
         try:
             future.result()
             sorter.done(running.pop(future))
@@ -53,10 +60,26 @@ def run_in_order(stages: Graph, has_room: Callable[[str, Collection[str]], bool]
         raise failures[0]
 
 
-def _wait_for_one(futures: list[Future]) -> Future:
+def _wait_for_one(futures: list[Future], meanwhile: Callable[[], None]) -> Future:
     while True:
+        meanwhile()
         for future in futures:
             if future.wrapped_future.done():
                 return future
         waiting = [future.wrapped_future for future in futures]
         concurrent.futures.wait(waiting, timeout=_WAKE_S, return_when=concurrent.futures.FIRST_COMPLETED)
+
+
+@contextlib.contextmanager
+def settling(futures: list[Future], limit_s: float) -> Iterator[None]:
+    """When an exception leaves the block, wait until its stages have ended: they may have something to put away.
+
+    Args:
+        futures: of the stages that were started.
+        limit_s: how long to wait.
+    """
+    try:
+        yield
+    except BaseException:
+        concurrent.futures.wait([future.wrapped_future for future in futures], timeout=limit_s)
+        raise

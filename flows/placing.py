@@ -8,9 +8,12 @@ from typing import Any, Self
 
 from prefect.settings import get_current_settings
 
+from flows.commands import is_stopping
 from flows.pipeline import Graph, ask_dvc
-from judgeforge.errors import InputError
+from judgeforge.errors import EnvironmentFault, InputError, JudgeforgeError
 from judgeforge.params import RunnerParams
+
+_WAKE_S = 0.5
 
 Raise = Callable[[int], contextlib.AbstractContextManager[Any]]
 """Takes the number of machines, and gives them for as long as the context lasts."""
@@ -47,7 +50,7 @@ def check_remote() -> None:
 
 
 class Places:
-    """The places of one retraining. Machines are raised when the first stage needs one, and go with the context.
+    """The places of one retraining. Machines are raised when the first stage needs them, and go with the context.
 
     Args:
         runner: the settings.
@@ -59,7 +62,9 @@ class Places:
     def __init__(self, runner: RunnerParams, stages: Graph, parallel: int, raise_machines: Raise | None = None) -> None:
         self._runner, self._stages, self._parallel = runner, stages, parallel
         self._raise = raise_machines
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        self._wanted, self._tries = False, 0
+        self._failure: Exception | None = None
         self._stack = contextlib.ExitStack()
         self.machines: Any = None
 
@@ -82,10 +87,35 @@ class Places:
         return beside < (self._runner.workers if remote else self._parallel)
 
     def ensure_workers(self) -> None:
-        """Raise the machines, unless they are up: as many as stages will run on them at a time."""
-        with self._lock:
-            if self._raise is not None and self.machines is None:
-                self.machines = self._stack.enter_context(self._raise(self.count_machines()))
+        """Ask for the machines, and wait until they are up. The thread that calls ``serve`` raises them.
+
+        Raises:
+            JudgeforgeError: they cannot be had; the next call asks again.
+        """
+        with self._changed:
+            if self._raise is None or self.machines is not None:
+                return
+            tries, self._wanted = self._tries, True
+            while self._tries == tries:
+                if is_stopping():
+                    raise EnvironmentFault("The flow is ending.", "run the flow again.")
+                self._changed.wait(_WAKE_S)
+            if self._failure is not None:
+                raise self._failure
+
+    def serve(self) -> None:
+        """Raise the machines if a stage asked for them: in the main thread, which alone is told of a spent budget."""
+        if not self._wanted or self._raise is None:
+            return
+        failure: Exception | None = None
+        try:
+            self.machines = self._stack.enter_context(self._raise(self.count_machines()))
+        except JudgeforgeError as error:
+            failure = error
+        with self._changed:
+            self._wanted, self._failure = False, failure
+            self._tries += 1
+            self._changed.notify_all()
 
     def count_machines(self) -> int:
         """Return how many stages of the pool can run at a time, at most as many as are allowed."""

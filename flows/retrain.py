@@ -18,11 +18,12 @@ from pydantic import PositiveInt
 from flows.alone import WhenBusy, one_at_a_time
 from flows.commands import ending_commands
 from flows.logs import find_logger
-from flows.order import run_in_order
+from flows.order import Future, run_in_order, settling
 from flows.pipeline import Graph, find_stale_stages, load_graph, select_stages
-from flows.placing import Places, check_places, check_remote
+from flows.placing import Places, check_places, check_remote, is_remote
 from flows.promote import AWAITED, promote_judge, seek_approval
-from flows.remote.running import Order
+from flows.raising import describe_cost, find_raiser
+from flows.remote.running import SETTLE_S, Order
 from flows.stages import REMOTE_RETRIES, run_stage
 from flows.workspace import choose_parallelism, has_been_retrained, note_retrained, workspace_lock
 from judgeforge.errors import JudgeforgeError
@@ -82,7 +83,8 @@ def retrain(
         stages = select_stages(graph, stale)
         log.info("To run: %s.", ", ".join(stages) or "no stage, only the registration")
         with stage_run("retrain", params.model_dump(mode="json"), describe_lineage()) as run:
-            run_stages(stages, Order(params, graph, run.run_id), max_parallel or choose_parallelism(), lock)
+            costs = run_stages(stages, Order(params, graph, run.run_id), max_parallel or choose_parallelism(), lock)
+            run.log_metrics(costs)
             _record_results(run)
             outcome = promote_judge("champion" if promote else "challenger", "retraining", parent_run=run.run_id)
             run.set_tags({"outcome": outcome})
@@ -97,7 +99,7 @@ def retrain(
     return outcome
 
 
-def run_stages(stages: Graph, order: Order, parallel: int, lock: int) -> None:
+def run_stages(stages: Graph, order: Order, parallel: int, lock: int) -> dict[str, float]:
     """Run stages where they belong, with machines raised for those of the pool and gone at the end.
 
     Args:
@@ -105,13 +107,26 @@ def run_stages(stages: Graph, order: Order, parallel: int, lock: int) -> None:
         order: of the retraining.
         parallel: how many stages run here at a time.
         lock: file descriptor of the workspace's lock.
+
+    Returns:
+        What the machines cost, as metrics.
     """
-    with Places(order.params.runner, stages, parallel) as places:
-        if any(map(places.is_remote, stages)):
-            check_remote()
+    runner = order.params.runner
+    raiser = None
+    if any(is_remote(stage, runner) for stage in stages):
+        check_remote()
+        raiser = find_raiser(runner)
+    futures: list[Future] = []
+    with Places(runner, stages, parallel, raiser) as places, settling(futures, SETTLE_S), ending_commands():
         here = partial(run_stage.submit, lock=lock, order=order, places=places)
         there = partial(run_stage.with_options(retries=REMOTE_RETRIES).submit, lock=lock, order=order, places=places)
-        run_in_order(stages, places.has_room, lambda stage: (there if places.is_remote(stage) else here)(stage))
+
+        def submit(stage: str) -> Future:
+            futures.append((there if places.is_remote(stage) else here)(stage))
+            return futures[-1]
+
+        run_in_order(stages, places.has_room, submit, places.serve)
+    return describe_cost(places.machines)
 
 
 def _record_results(run: Run) -> None:

@@ -27,6 +27,9 @@ _POLL_S = 2.0
 _SERVER_AWAY_S = 900.0
 """How long a retraining goes on without an answer of the Prefect server: its stages run on without it."""
 _CANCEL_S = 60.0
+SETTLE_S = _CANCEL_S + 30.0
+"""Within which every stage has been ended, here and on workers."""
+
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Which stage runs where, how many at a time, and when machines are raised."""
 
+import concurrent.futures
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import yaml
 
 from flows.placing import Places, is_remote, measure_width
 from flows.remote.progress import FOLDERS, HOME
+from judgeforge.errors import EnvironmentFault
 from judgeforge.params import RunnerParams, load_params
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -66,10 +68,39 @@ def test_machines_are_raised_once_for_the_first_stage_and_end_with_the_block(run
         pass
     assert seen == []
     with pytest.raises(RuntimeError), Places(runner, GRAPH, 1, raise_machines) as places:
-        places.ensure_workers()
+        places.serve()
+        assert seen == [], "nobody asked"
+        ask_from_threads(places)
         places.ensure_workers()
         raise RuntimeError
     assert seen == ["up 2", "down"]
+
+
+def ask_from_threads(places: Places) -> list[Exception | None]:
+    """Ask from two threads, as two stages do, and serve from this one."""
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(places.ensure_workers) for _ in range(2)]
+        while not all(each.done() for each in asked):
+            places.serve()
+    return [each.exception() for each in asked]  # type: ignore[misc]
+
+
+def test_machines_that_cannot_be_had_fail_the_stages_and_are_asked_for_again(runner: RunnerParams) -> None:
+    tries: list[int] = []
+
+    @contextlib.contextmanager
+    def raise_machines(count: int) -> Iterator[str]:
+        tries.append(count)
+        if len(tries) == 1:
+            raise EnvironmentFault("No machine is to be had.", "wait.")
+        yield "machines"
+
+    with Places(runner, GRAPH, 1, raise_machines) as places:
+        failures = ask_from_threads(places)
+        assert any(isinstance(failure, EnvironmentFault) for failure in failures)
+        ask_from_threads(places)
+        assert places.machines == "machines"
+    assert len(tries) == 2
 
 
 def test_whatever_a_stage_keeps_of_its_work_lies_where_it_is_sent_from() -> None:
