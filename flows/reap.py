@@ -1,6 +1,5 @@
 """The flow ``reap``: end the machines of runs that are over. By schedule, and by hand: ``python -m flows.reap``."""
 
-from typing import Annotated
 from uuid import UUID
 
 import httpx

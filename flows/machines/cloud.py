@@ -1,11 +1,14 @@
 """What a provider must answer so that nothing is left running: found by tags, apart from what Terraform remembers."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
 OWNER_TAG, RUN_TAG, EXPIRES_TAG = "judgeforge:owner", "judgeforge:run", "judgeforge:expires"
+
+_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 
 Kind = Literal["group", "machine", "template", "volume", "firewall", "role"]
 ENDING_ORDER: tuple[Kind, ...] = ("group", "machine", "template", "volume", "firewall", "role")
@@ -51,6 +54,11 @@ class Thing:
     id: str
     run: str = field(default="")
     expires: datetime | None = None
+
+
+def is_run_name(name: str) -> bool:
+    """Whether a name can be a run's: it becomes a tag, a key in the bucket, and a folder."""
+    return _RUN.fullmatch(name) is not None
 
 
 class Cloud(Protocol):

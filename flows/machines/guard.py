@@ -160,7 +160,7 @@ def main(folder: Path) -> int:
     except JudgeforgeError as error:
         failure = {"problem": error.problem, "remedy": error.remedy, "left": isinstance(error, MachinesLeftError)}
         write_json(folder / _FAILURE, failure)
-        log.error("%s", error)  # noqa: TRY400 - no traceback for a person
+        log.error("%s", error)
         return error.exit_code
     return 0
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from flows.machines.choices import Choice, list_choices
 from flows.machines.closing import note_known
-from flows.machines.cloud import Cloud, Machine, Thing
+from flows.machines.cloud import Cloud, Machine, Thing, is_run_name
 from flows.machines.cost import Estimate, Spent, check_budget, compute_estimate, compute_spent
 from flows.machines.guard import guarding
 from flows.machines.opening import open_cloud
@@ -119,6 +119,8 @@ def gpu_runner(
         MachinesLeftError: machines could not be ended; the message names them.
     """
     log = log or logging.getLogger("flows.machines")
+    if machines < 1 or not is_run_name(run_id):
+        raise InputError(f"No machines for run {run_id!r}: {machines}.", "give a flow run's id, and one at least.")
     estimate = compute_estimate(settings, machines, expected_minutes)
     check_budget(estimate, settings.max_usd)
     choices = list_runner_choices(settings, site, machines)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from flows.machines.closing import MachinesLeftError
-from flows.machines.cloud import Cloud, Thing
+from flows.machines.cloud import Cloud, Thing, is_run_name
 from flows.machines.guard import RUNS, end_run, is_guarded
 from flows.machines.site import Site
 from flows.machines.terraform import Log
@@ -63,7 +63,7 @@ def find_left(cloud: Cloud) -> list[Found]:
     """Ask the provider and this machine's notes what there is of the owner's runs."""
     things, states = cloud.list_things(), cloud.list_states()
     folders = {path.parent.name for path in RUNS.glob("*/run.json")}
-    runs = sorted({thing.run for thing in things if thing.run} | set(states) | folders)
+    runs = sorted(filter(is_run_name, {thing.run for thing in things} | set(states) | folders))
     return [Found(run, tuple(one for one in things if one.run == run), states.get(run)) for run in runs]
 
 
@@ -101,7 +101,7 @@ def reap_machines(
             end_run(settings, site, found.run, RUNS / found.run, patience_s, log)
             ended.append(found.run)
         except JudgeforgeError as error:
-            log.error("%s", error)  # noqa: TRY400 - no traceback for a person
+            log.error("%s", error)
             failures.append(error)
     _raise_all(failures)
     return ended

@@ -13,8 +13,8 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def deferring_signals() -> Iterator[None]:
     """Let no signal that can be caught break off what is inside.
 
-    The first one that came is raised again afterwards, unless an exception leaves the block anyway. Only the main thread
-    is ever interrupted by one, so in any other there is nothing to do.
+    The first one that came is raised again afterwards, unless an exception leaves the block anyway. Only the main
+    thread is ever interrupted by one, so in any other there is nothing to do.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

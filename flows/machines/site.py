@@ -55,7 +55,7 @@ class Site(BaseModel):
     environment: dict[_EnvironmentName, str] = {}
     secrets: dict[_EnvironmentName, _Name] = {}
     extras: tuple[_Name, ...] = ("pipeline", "train", "gpu", "aws")
-    checkpoint_grace_s: Annotated[int, Field(ge=0, le=110)] = 90  # a spot machine is taken two minutes after the notice
+    checkpoint_grace_s: Annotated[int, Field(ge=1, le=110)] = 90  # a spot machine is taken two minutes after the notice
 
     @model_validator(mode="after")
     def _holds_no_secret(self) -> Self:
