@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
+from flows.machines.aws_roles import delete_role, list_roles
 from flows.machines.cloud import EXPIRES_TAG, OWNER_TAG, RUN_TAG, Kind, Machine, Thing
 from flows.machines.messages import classify, shorten
 from flows.machines.site import Site
@@ -54,6 +55,7 @@ class AwsCloud:
             self._ec2 = session.client("ec2", config=settings)
             self._groups = session.client("autoscaling", config=settings)
             self._s3 = session.client("s3", config=settings)
+            self._iam = session.client("iam", config=settings)
 
     def list_machines(self, run: str) -> list[Machine]:
         """Return the machines of a run."""
@@ -76,6 +78,8 @@ class AwsCloud:
             )
             found += self._list_kind("volume", "describe_volumes", "Volumes", "VolumeId", run)
             found += self._list_kind("firewall", "describe_security_groups", "SecurityGroups", "GroupId", run)
+            wanted = {OWNER_TAG: self._site.owner} | ({RUN_TAG: run} if run else {})
+            found += [_build_thing("role", role["RoleName"], role) for role in list_roles(self._iam, wanted)]
         return found
 
     def end_things(self, things: Sequence[Thing]) -> None:
@@ -90,8 +94,10 @@ class AwsCloud:
                     self._ec2.delete_launch_template(LaunchTemplateId=thing.id)
                 elif thing.kind == "volume":
                     self._ec2.delete_volume(VolumeId=thing.id)
-                else:
+                elif thing.kind == "firewall":
                     self._ec2.delete_security_group(GroupId=thing.id)
+                else:
+                    delete_role(self._iam, thing.id)
 
     def list_shortages(self, run: str) -> list[str]:
         """Return why a group could not get machines, in the provider's words."""

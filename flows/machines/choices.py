@@ -30,7 +30,7 @@ def list_choices(
     """Return the tries in their order: all that is cheap before anything that is dear.
 
     A group looks through all types and zones by itself, so it is asked twice at most. A single machine is of one type
-    in one zone: for each type, in the order of preference, all zones.
+    in one zone: for each type, in the order of preference, all zones; and on demand, since nothing replaces it.
 
     Args:
         mode: ``group`` or ``instance``.
@@ -38,7 +38,6 @@ def list_choices(
         subnets: one a zone, the preferred one first.
         spot: whether to try spot machines first.
     """
-    kinds = [True, False] if spot else [False]
     if mode == "group":
-        return [Choice(tuple(types), tuple(subnets), kind) for kind in kinds]
-    return [Choice((type,), (subnet,), kind) for kind in kinds for type in types for subnet in subnets]
+        return [Choice(tuple(types), tuple(subnets), kind) for kind in ([True, False] if spot else [False])]
+    return [Choice((type,), (subnet,), False) for type in types for subnet in subnets]

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 OWNER_TAG, RUN_TAG, EXPIRES_TAG = "judgeforge:owner", "judgeforge:run", "judgeforge:expires"
 
-_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
+_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{3,63}")
 
 Kind = Literal["group", "machine", "template", "volume", "firewall", "role"]
 ENDING_ORDER: tuple[Kind, ...] = ("group", "machine", "template", "volume", "firewall", "role")

@@ -36,6 +36,7 @@ def build_variables(
         "machine_types": list(choice.types),
         "machines": machines,
         "spot": choice.spot,
+        "capacity_minutes": 0,  # waited for here: an apply that gives up would end the machines that have come
         "disk_gib": settings.disk_gib,
         "max_life_minutes": settings.max_life_minutes,
         "idle_minutes": settings.idle_minutes,
@@ -54,5 +55,5 @@ def build_variables(
 
 def build_any_variables(settings: RunnerParams, site: Site, run: str) -> dict[str, Any]:
     """Return valid variables for unmaking a run of which only the name is known: then the state alone counts."""
-    types = tuple(choice.type for choice in settings.machines) or ("any",)
+    types = tuple(choice.type for choice in settings.machines) or ("any.type",)
     return build_variables(settings, site, run, Choice(types, site.subnet_ids, False), 1, "0" * 40)

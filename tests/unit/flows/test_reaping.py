@@ -46,6 +46,6 @@ def test_a_state_without_machines_expires_after_days() -> None:
     assert Found("run", (), NOON - 49 * HOUR).is_expired(NOON)
 
 
-@pytest.mark.parametrize("name", ["../x", "", "a/b", ".", "x" * 65])
+@pytest.mark.parametrize("name", ["../x", "", "abc", "a/b", ".", "x" * 65])
 def test_a_tag_is_no_path(name: str) -> None:
     assert not is_run_name(name)
