@@ -8,7 +8,7 @@ import logging
 import os
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from prefect import flow
@@ -121,9 +121,10 @@ def run_stages(stages: Graph, order: Order, parallel: int, lock: int) -> dict[st
         here = partial(run_stage.submit, lock=lock, order=order, places=places)
         there = partial(run_stage.with_options(retries=REMOTE_RETRIES).submit, lock=lock, order=order, places=places)
 
-        def submit(stage: str) -> Future:
-            futures.append((there if places.is_remote(stage) else here)(stage))
-            return futures[-1]
+        def submit(stage: str) -> Any:
+            future: Any = (there if places.is_remote(stage) else here)(stage)
+            futures.append(future)
+            return future
 
         run_in_order(stages, places.has_room, submit, places.serve)
     return describe_cost(places.machines)

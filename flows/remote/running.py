@@ -31,7 +31,6 @@ SETTLE_S = _CANCEL_S + 30.0
 """Within which every stage has been ended, here and on workers."""
 
 
-
 @dataclass(frozen=True)
 class Order:
     """What is the same for all stages of a retraining.
