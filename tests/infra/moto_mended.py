@@ -1,4 +1,4 @@
-"""moto's server with six of its faults and gaps mended that Terraform's AWS provider trips over; run by .venv-infra's Python.
+"""moto's server with six faults and gaps mended that Terraform's AWS provider trips over; run by .venv-infra's Python.
 
 For moto 5.2.5. Each fault is named at its remedy; without them a second plan is not empty, or an apply fails.
 """

@@ -75,7 +75,7 @@ resource "aws_s3_bucket_ownership_controls" "this" {
 
 resource "aws_s3_bucket_lifecycle_configuration" "this" {
   for_each = local.buckets
-  bucket   = aws_s3_bucket_versioning.this[each.key].bucket
+  bucket   = aws_s3_bucket.this[each.key].id
   rule {
     id     = "old-versions-and-broken-uploads"
     status = "Enabled"
@@ -90,6 +90,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
       expired_object_delete_marker = true
     }
   }
+  depends_on = [aws_s3_bucket_versioning.this] # there are no old versions before
 }
 
 data "aws_iam_policy_document" "encrypted_transport" {

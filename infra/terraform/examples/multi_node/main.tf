@@ -29,6 +29,7 @@ resource "aws_placement_group" "nodes" {
 }
 
 resource "aws_security_group" "nodes" {
+  # checkov:skip=CKV2_AWS_5:it is attached to the machines by the module, which checkov does not follow
   name_prefix = "${local.name}-"
   description = "judgeforge: nodes of one training reach each other, and nobody else reaches them"
   vpc_id      = var.vpc_id
