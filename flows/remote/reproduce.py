@@ -4,8 +4,10 @@ Check out the commit, take over the small files, pull, reproduce the stage, push
 """
 
 import json
+import os
 import re
 import sys
+from pathlib import Path
 from typing import Any
 
 from prefect import flow
@@ -47,6 +49,7 @@ def reproduce(
     if not _STAGE.fullmatch(stage):
         raise ValueError(f"no stage's name: {stage!r}")
     try:
+        _refuse_on_an_ending_machine()
         with ending_commands():
             restore_snapshot(snapshot, KEPT)
             pointers = [name for name in snapshot.files if name.endswith(".dvc")]
@@ -60,6 +63,13 @@ def reproduce(
     except JudgeforgeError as error:
         return Failed(message=write_error(error))
     return Completed(message=f"{stage} is in the remote.")
+
+
+def _refuse_on_an_ending_machine() -> None:
+    """A watchdog that has begun to end its machine says so in a file: what began now would be broken off."""
+    home = os.environ.get("JUDGEFORGE_HOME")
+    if home and (Path(home) / "ending").is_file():
+        raise EnvironmentFault("This machine is about to end.", "another one takes the stage.")
 
 
 def _compute(stage: str, key: str, sync_every_s: int, parent_run: str | None) -> None:
