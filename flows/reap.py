@@ -9,11 +9,11 @@ from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 
+from flows.logs import find_logger
 from flows.machines.opening import open_cloud
 from flows.machines.reaping import Life, reap_machines
 from flows.machines.site import load_site
 from flows.machines.terraform import Log
-from flows.promote import find_logger
 from judgeforge.params import load_params
 from judgeforge.stage import run_program
 

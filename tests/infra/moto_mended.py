@@ -1,4 +1,4 @@
-"""moto's server with five of its faults mended that Terraform's AWS provider trips over; run by .venv-infra's Python.
+"""moto's server with six faults and gaps mended that Terraform's AWS provider trips over; run by .venv-infra's Python.
 
 For moto 5.2.5. Each fault is named at its remedy; without them a second plan is not empty, or an apply fails.
 """
@@ -9,8 +9,10 @@ from typing import Any
 
 from moto.core.responses import ActionResult
 from moto.core.types import Base64EncodedString
+from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.instances import Instance
 from moto.ec2.models.launch_templates import LaunchTemplate
+from moto.ec2.responses import EC2Response
 from moto.ec2.responses.instances import InstanceResponse
 from moto.ec2.responses.monitoring import Monitoring
 from moto.ec2.utils import parse_user_data
@@ -77,6 +79,48 @@ def watch(state: str) -> Callable[..., Any]:
 
 around(Monitoring, "monitor_instances")(watch("enabled"))
 around(Monitoring, "unmonitor_instances")(watch("disabled"))
+
+
+# 6. It has no placement groups.
+def find_placement_groups(self: Any) -> dict[str, dict[str, Any]]:
+    """The region's groups, by name; forgotten with everything else."""
+    found: dict[str, dict[str, Any]] = vars(self.ec2_backend).setdefault("placement_groups", {})
+    return found
+
+
+def create_placement_group(self: Any) -> ActionResult:
+    """Make a group."""
+    name = self._get_param("GroupName")
+    tags = self._parse_tag_specification("placement-group").get("placement-group", {})
+    group = {
+        "GroupName": name,
+        "GroupId": f"pg-{abs(hash(name)):017x}"[:20],
+        "State": "available",
+        "Strategy": self._get_param("Strategy"),
+        "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+    }
+    find_placement_groups(self)[name] = group
+    return ActionResult({"PlacementGroup": group})
+
+
+def describe_placement_groups(self: Any) -> ActionResult:
+    """Tell of the groups that are asked for, or of all."""
+    groups = find_placement_groups(self)
+    names = self._get_param("GroupNames", []) or list(groups)
+    for name in names:
+        if name not in groups:
+            raise EC2ClientError("InvalidPlacementGroup.Unknown", f"The placement group '{name}' is unknown.")
+    return ActionResult({"PlacementGroups": [groups[name] for name in names]})
+
+
+def delete_placement_group(self: Any) -> ActionResult:
+    """Forget a group."""
+    find_placement_groups(self).pop(self._get_param("GroupName"))
+    return ActionResult({})
+
+
+for action in (create_placement_group, describe_placement_groups, delete_placement_group):
+    setattr(EC2Response, action.__name__, action)
 
 if __name__ == "__main__":
     main(sys.argv[1:])

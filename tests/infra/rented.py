@@ -214,8 +214,14 @@ def terraform(
         capture_output=True,
         check=False,
     )
-    assert not check or done.returncode == 0, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    assert not check or done.returncode == 0, (
+        f"{arguments}: {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    )
     return done
+
+
+LOCK = Path(__file__).with_name("terraform.lock.hcl")
+"""The provider of .venv-infra by its hash; the module itself is open to every release from 3.39 up to 7."""
 
 
 class Root:
@@ -234,17 +240,34 @@ class Root:
         self.folder = folder
         (folder / "values.auto.tfvars.json").write_text(json.dumps(variables))
         options = [] if backend is None else [f"-backend-config={backend}", f"-backend-config=key={key}"]
-        self.run("init", "-no-color", *options)
+        shutil.copy(LOCK, folder / ".terraform.lock.hcl")
+        self.run("init", "-no-color", "-lockfile=readonly", *options)
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run Terraform here."""
         return terraform(self.folder, *arguments, check=check)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start Terraform here, with what it says in one stream."""
+        return subprocess.Popen(
+            [TERRAFORM, f"-chdir={self.folder}", *arguments],
+            env=clean_environment(),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
 
     def apply(self) -> dict[str, Any]:
         """Apply, and return the outputs."""
         self.run("apply", "-auto-approve", "-no-color")
         found = json.loads(self.run("output", "-json", "-no-color").stdout)
         return {name: output["value"] for name, output in found.items()}
+
+    def render(self) -> dict[str, Any]:
+        """The outputs that are known before anything is applied, such as the machines' scripts."""
+        self.run("plan", "-out=rendered.plan", "-no-color")
+        planned = json.loads(self.run("show", "-json", "-no-color", "rendered.plan").stdout)["planned_values"]
+        return {name: output["value"] for name, output in planned["outputs"].items() if "value" in output}
 
     def plan(self) -> int:
         """0: nothing to do; 2: something to do."""
@@ -253,3 +276,8 @@ class Root:
     def destroy(self) -> None:
         """Destroy everything."""
         self.run("destroy", "-auto-approve", "-no-color")
+
+
+def make_root(infra: Path, variables: Mapping[str, Any], key: str = "test.tfstate") -> Root:
+    """The root that a flow applies, with its state in moto's S3."""
+    return Root(infra / "runner", variables, infra / "backend.hcl", key)

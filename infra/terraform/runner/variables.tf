@@ -65,7 +65,7 @@ variable "spot" {
 }
 
 variable "capacity_minutes" {
-  description = "How long to wait for AWS to provide the group's machines before giving up."
+  description = "How long to wait for AWS to provide the machines of the group before giving up; 0: not at all, whoever applies looks for them."
   type        = number
   default     = 5
 }

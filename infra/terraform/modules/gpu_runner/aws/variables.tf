@@ -111,12 +111,12 @@ variable "spot" {
 }
 
 variable "capacity_minutes" {
-  description = "How long to wait for AWS to provide the group's machines before giving up; 0: not at all, the caller waits."
+  description = "How long to wait for AWS to provide the machines of the group before giving up; 0: not at all, whoever applies looks for them."
   type        = number
   default     = 5
   validation {
     condition     = var.capacity_minutes >= 0 && var.capacity_minutes <= 60
-    error_message = "capacity_minutes must be from 0 (do not wait) to 60."
+    error_message = "capacity_minutes must be from 0 to 60."
   }
 }
 

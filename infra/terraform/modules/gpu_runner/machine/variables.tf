@@ -57,7 +57,7 @@ variable "environment" {
     error_message = "environment must have names of variables as keys."
   }
   validation {
-    condition     = !anytrue([for name in keys(var.environment) : can(regex("(?i)(password|secret|token|api_?key|auth_string)", name))])
+    condition     = !anytrue([for name in keys(var.environment) : can(regex("(?i)(password|secret|token$|api_?key|access_key|auth_string)", name))])
     error_message = "environment has the name of a secret: put the value into the parameter store, and its name into secrets."
   }
 }

@@ -1,0 +1,43 @@
+variable "region" {
+  description = "The AWS region, such as eu-central-1."
+  type        = string
+}
+
+variable "owner" {
+  description = "Which installation of judgeforge the buckets belong to, as in the runner."
+  type        = string
+}
+
+variable "states_bucket" {
+  description = "Name of the bucket for Terraform's states; unique in all of AWS."
+  type        = string
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.states_bucket))
+    error_message = "states_bucket must be a bucket's name: from 3 to 63 small letters, digits and hyphens."
+  }
+}
+
+variable "artifacts_bucket" {
+  description = "Name of the bucket that is DVC's remote; unique in all of AWS."
+  type        = string
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.artifacts_bucket)) && var.artifacts_bucket != var.states_bucket
+    error_message = "artifacts_bucket must be a bucket's name, and another than states_bucket: machines may write to it."
+  }
+}
+
+variable "keep_days" {
+  description = "How many days a version of an artifact stays after it was overwritten or deleted."
+  type        = number
+  default     = 30
+  validation {
+    condition     = var.keep_days >= 1
+    error_message = "keep_days must be 1 or more."
+  }
+}
+
+variable "kms_key_arn" {
+  description = "ARN of your own key for both buckets; null: AWS's own for S3. The runner needs it, too: kms_key_arns."
+  type        = string
+  default     = null
+}
