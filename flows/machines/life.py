@@ -25,7 +25,7 @@ from judgeforge.params import RunnerParams
 
 _LOG = logging.getLogger("flows.machines")
 _PATIENCE_S = 600.0
-_POLL_S = 30.0
+_POLL_S = 10.0
 
 
 class Machines:
@@ -130,7 +130,6 @@ def gpu_runner(
             with watching_budget(lambda: raised.look(folder), raised.end, settings.max_usd, poll_s, log):
                 minutes = settings.start_minutes
                 raised.outputs = raise_machines(terraform, cloud, run_id, tries, machines, minutes, count_workers, log)
-                raised.look(folder)
                 yield raised
     finally:
         with contextlib.suppress(EnvironmentFault, InputError):
