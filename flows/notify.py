@@ -158,9 +158,5 @@ def tell_failure(flow: Any, run: FlowRun, state: Any) -> None:
     notify("failure", f"{flow.name} ({run.name}) {state.name.lower()}", body, links)
 
 
-HOOKS: dict[str, list[Any]] = {
-    "on_failure": [tell_failure],
-    "on_crashed": [tell_failure],
-    "on_cancellation": [tell_failure],
-}
-"""For ``@flow(..., **HOOKS)``."""
+TELL: list[Any] = [tell_failure]
+"""For ``@flow(on_failure=TELL, on_crashed=TELL, on_cancellation=TELL)``."""

@@ -30,14 +30,14 @@ JudgeforgeMail(host="127.0.0.1", port=int(mail_port), encryption="none", sender=
 """
 FLOWS = """
 import flows
-from flows.notify import HOOKS, link_version, notify
+from flows.notify import TELL, link_version, notify
 from prefect import flow
 
-@flow(name="inner", **HOOKS)
+@flow(name="inner", on_failure=TELL, on_crashed=TELL, on_cancellation=TELL)
 def inner():
     raise ValueError("row 3 has no score")
 
-@flow(name="outer", **HOOKS)
+@flow(name="outer", on_failure=TELL, on_crashed=TELL, on_cancellation=TELL)
 def outer(nested):
     if nested:
         inner()
