@@ -17,12 +17,12 @@ from prefect.cache_policies import NO_CACHE
 from prefect.tasks import exponential_backoff
 from pydantic import PositiveInt
 
-from flows.commands import Finished, ending_commands, explain_stage, is_stopping, run_command
+from flows.commands import Finished, ending_commands, explain_stage, run_command
 from flows.data_note import has_new_data, note_data
 from flows.notify import TELL
 from flows.pipeline import explain_dvc, find_stale_stages
 from flows.promote import find_logger
-from flows.retrain import Outcome, check_prefect_server, retrain
+from flows.retrain import Outcome, check_prefect_server, may_pass, retrain
 from flows.workspace import workspace_lock
 from judgeforge.corrections.run import COLLECTION, update_collection
 from judgeforge.errors import EnvironmentFault, InputError
@@ -32,10 +32,6 @@ from judgeforge.stage import run_stage as run_program
 from judgeforge.tracking import check_tracking_server
 
 _STAGE = "prepare"
-
-
-def _may_pass(_task: Any, _run: Any, state: Any) -> bool:
-    return isinstance(state.data, EnvironmentFault) and not is_stopping()
 
 
 def find_imports() -> list[str]:
@@ -63,7 +59,7 @@ def _load_yaml(path: Path) -> dict[str, Any]:
     name="update-imports",
     retries=2,
     retry_delay_seconds=exponential_backoff(backoff_factor=30),
-    retry_condition_fn=_may_pass,
+    retry_condition_fn=may_pass,
     cache_policy=NO_CACHE,
 )
 def update_imports(imports: list[str], lock: int) -> None:
@@ -105,7 +101,7 @@ def take_corrections(inbox: str, held_out: list[str], lock: int) -> None:
             raise explain_dvc(finished.output)
 
 
-@task(name="prepare-data", retries=1, retry_delay_seconds=60, retry_condition_fn=_may_pass, cache_policy=NO_CACHE)
+@task(name="prepare-data", retries=1, retry_delay_seconds=60, retry_condition_fn=may_pass, cache_policy=NO_CACHE)
 def prepare_data(lock: int) -> None:
     """Bring ``prepare``, and what it needs, up to date.
 
