@@ -11,7 +11,7 @@ import inspect
 import os
 import threading
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 from urllib.parse import quote
 
 from prefect.blocks.abstract import NotificationBlock
@@ -28,6 +28,9 @@ from judgeforge.tracking import tracking_address
 Kind = Literal["failure", "promotion", "budget", "drift"]
 
 BLOCKS_VARIABLE = "JUDGEFORGE_NOTIFY_BLOCKS"
+KINDS_VARIABLE = "JUDGEFORGE_NOTIFY_KINDS"
+"""What is told, a comma between two kinds; everything where it is not set."""
+
 MLFLOW_VARIABLE = "JUDGEFORGE_MLFLOW_UI_URL"
 """Where people find MLflow, if not at the address by which the flow records."""
 
@@ -55,7 +58,7 @@ def notify(kind: Kind, subject: str, body: str, links: Sequence[Link] = ()) -> l
         The blocks that took it.
     """
     names = [name.strip() for name in os.environ.get(BLOCKS_VARIABLE, "").split(",") if name.strip()]
-    if not names:
+    if not names or kind not in list_kinds():
         return []
     own = [*links, *_link_current_run()]
     text = "\n".join([body.rstrip(), "", *(f"{link.name}: {link.address}" for link in own)]).rstrip()
@@ -77,6 +80,12 @@ def notify(kind: Kind, subject: str, body: str, links: Sequence[Link] = ()) -> l
     if thread.is_alive():
         log.warning("Not told of the %s in %d s: %s.", kind, _LIMIT_S, ", ".join(sorted({*names} - {*sent})))
     return list(sent)
+
+
+def list_kinds() -> list[str]:
+    """List what is told."""
+    named = os.environ.get(KINDS_VARIABLE)
+    return list(get_args(Kind)) if named is None else [kind.strip() for kind in named.split(",")]
 
 
 def _tell(name: str, subject: str, text: str) -> None:
