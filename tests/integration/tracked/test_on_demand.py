@@ -101,8 +101,13 @@ def test_what_is_wrong_with_a_request_is_said(checkout: Path) -> None:
 
     with pytest.raises(InputError, match="no commit 'nowhere'"), open_worktree(checkout, "nowhere", []):
         pytest.fail("there is none")
-    with open_worktree(checkout, "HEAD", ["a"]), open_worktree(checkout, "HEAD", ["b"]):
-        with pytest.raises(EnvironmentFault, match="at work already"), open_worktree(checkout, "HEAD", ["a"]):
-            pytest.fail("two at once")
+    refused = pytest.raises(EnvironmentFault, match="at work already")
+    with (
+        open_worktree(checkout, "HEAD", ["a"]),
+        open_worktree(checkout, "HEAD", ["b"]),
+        refused,
+        open_worktree(checkout, "HEAD", ["a"]),
+    ):
+        pytest.fail("two at once")
     said = retrain("nonsense=1")
     assert said.startswith("1") and "The recipe cannot be composed" in said, said
