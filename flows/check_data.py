@@ -5,6 +5,7 @@ learn from is told by the training sets: DVC brings ``prepare`` up to date, and 
 the last retraining. Code and values that changed wait for the weekly retraining.
 """
 
+import contextlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,15 +15,18 @@ import typer
 import yaml
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 from pydantic import PositiveInt
 
 from flows.commands import Finished, ending_commands, explain_stage, run_command
 from flows.data_note import has_new_data, note_data
+from flows.logs import find_logger
 from flows.notify import TELL
 from flows.pipeline import explain_dvc, find_stale_stages
-from flows.promote import find_logger
-from flows.retrain import Outcome, check_prefect_server, may_pass, retrain
+from flows.retrain import Outcome, check_prefect_server, retrain
+from flows.stages import may_pass
 from flows.workspace import workspace_lock
 from judgeforge.corrections.run import COLLECTION, update_collection
 from judgeforge.errors import EnvironmentFault, InputError
@@ -127,7 +131,7 @@ def check_data(
     corrections: str | None = None,
     held_out: list[str] | None = None,
     max_parallel: PositiveInt | None = None,
-) -> Outcome:
+) -> "Outcome | State[Any]":
     """Look for new data, and retrain if the training sets are not those of the last retraining.
 
     Args:
@@ -139,7 +143,13 @@ def check_data(
     log = find_logger()
     load_params()
     check_tracking_server()
-    with workspace_lock() as lock, ending_commands():
+    with contextlib.ExitStack() as stack:
+        try:
+            lock = stack.enter_context(workspace_lock())
+        except EnvironmentFault as busy:  # by the weekly retraining, say: there will be another night
+            log.info("Skipped: %s", busy.problem)
+            return Completed(name="Skipped", message=busy.problem)
+        stack.enter_context(ending_commands())
         if imports := find_imports():
             update_imports(imports, lock)
         if corrections is not None:

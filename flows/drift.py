@@ -20,9 +20,9 @@ from prefect.tasks import exponential_backoff
 from pydantic import NonNegativeFloat
 
 from flows.commands import ending_commands, explain_exit, run_command
+from flows.logs import find_logger
 from flows.notify import TELL, link_run, link_version, notify
-from flows.promote import find_logger
-from flows.retrain import may_pass
+from flows.stages import may_pass
 from judgeforge.audit.run import audit
 from judgeforge.errors import InputError
 from judgeforge.lineage import load_lock

@@ -21,7 +21,7 @@ from prefect.context import FlowRunContext
 from prefect.utilities.urls import url_for
 
 from flows import mail  # noqa: F401 - registers its kind of block with Prefect's, which load by that name
-from flows.promote import find_logger
+from flows.logs import find_logger
 from judgeforge.servers import mask_address
 from judgeforge.tracking import tracking_address
 

@@ -1,4 +1,4 @@
-"""The flow ``retrain-recipe``: retrain by a recipe, on machines, at a commit of one's choice, beside the checkout.
+"""The flow ``on-demand``: retrain by a recipe, on machines, at a commit of one's choice, beside the checkout.
 
 The checkout is not touched: the recipe is composed and run in a git worktree (``flows.worktree``).
 """
@@ -18,8 +18,8 @@ Word = Annotated[str, Field(pattern=r"^[^-]")]
 """No option of a command line."""
 
 
-@flow(name="retrain-recipe", on_failure=TELL, on_crashed=TELL, on_cancellation=TELL)
-def retrain_recipe(
+@flow(name="on-demand", on_failure=TELL, on_crashed=TELL, on_cancellation=TELL)
+def retrain_by_recipe(
     recipe: Annotated[list[Word], Field(min_length=1)],
     settings: list[Word] | None = None,
     runner: Literal["none", "standing", "aws"] | None = None,

@@ -16,8 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from flows.commands import Finished, explain_exit, run_command
+from flows.logs import find_logger
 from flows.pipeline import explain_dvc
-from flows.promote import find_logger
 from judgeforge.errors import EnvironmentFault, InputError
 from judgeforge.params import load_params
 from judgeforge.tracking import tracking_address

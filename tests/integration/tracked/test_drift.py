@@ -66,7 +66,9 @@ def watch(
         write_labelled_rows(tmp_path / "fresh.jsonl", prompts)
         environment = os.environ | prefect_server | {"PYTHONPATH": paths}
         if hook:
-            subprocess.run([sys.executable, "-c", SAVE, hook], env=environment, check=True, capture_output=True)
+            save = [sys.executable, "-c", SAVE, hook]
+            saved = subprocess.run(save, env=environment, check=False, capture_output=True, text=True)
+            assert saved.returncode == 0, saved.stderr
             environment["JUDGEFORGE_NOTIFY_BLOCKS"] = "custom-webhook/ops"
         done = subprocess.run(
             [sys.executable, "-c", WATCH, "fresh.jsonl", json.dumps(least)],

@@ -15,8 +15,9 @@ pytestmark = pytest.mark.slow
 
 CODE = """
 import json, sys
-from flows.on_demand import retrain_recipe
-print("REF", retrain_recipe(["demo"], ["merge.alpha=0.6", "promote.primary=[d/pearson]", *sys.argv[1:]], promote=False))
+from flows.on_demand import retrain_by_recipe
+settings = ["merge.alpha=0.6", "promote.primary=[d/pearson]", *sys.argv[1:]]
+print("REF", retrain_by_recipe(["demo"], settings, promote=False))
 """
 
 
