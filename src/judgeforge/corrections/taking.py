@@ -1,7 +1,7 @@
 """Corrections taken in: checked one by one, the latest of each person kept, held-out items refused, written whole."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -74,16 +74,7 @@ def take_corrections(
     files = {path.name: load_json_rows(path) for path in sorted(into.glob("*.jsonl"))}
     before = {name: {row["id"]: row for row in rows} for name, rows in files.items()}
     after = {name: dict(rows) for name, rows in before.items()}
-    refused: list[_Refused] = []
-    for place, line, row in _read(inbox):
-        found = _check(row, limit)
-        if isinstance(found, str):
-            refused.append(_Refused(place, line, found, row))
-            continue
-        flat = found.build_row()
-        kept = after.setdefault(found.name_file(), {})
-        if flat["id"] not in kept or read_time(flat) >= read_time(kept[flat["id"]]):
-            kept[flat["id"]] = flat
+    refused = _merge(_read(inbox), after, limit)
     for name, rows in after.items():
         refused += _take_out_held_out(into / name, rows, held_out, params)
     changed = [into / name for name, rows in after.items() if rows != before.get(name, {})]
@@ -100,6 +91,21 @@ def take_corrections(
         refused=len(refused),
         changed=tuple(changed),
     )
+
+
+def _merge(rows: Iterable[tuple[str, int, Any]], files: dict[str, dict[str, Row]], limit: datetime) -> list[_Refused]:
+    """Put corrections into the files that they belong to, the latest over earlier ones; return those that are none."""
+    refused = []
+    for place, line, row in rows:
+        found = _check(row, limit)
+        if isinstance(found, str):
+            refused.append(_Refused(place, line, found, row))
+            continue
+        flat = found.build_row()
+        kept = files.setdefault(found.name_file(), {})
+        if flat["id"] not in kept or read_time(flat) >= read_time(kept[flat["id"]]):
+            kept[flat["id"]] = flat
+    return refused
 
 
 def _read(inbox: Path) -> Iterator[tuple[str, int, Any]]:

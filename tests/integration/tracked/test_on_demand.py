@@ -35,7 +35,7 @@ def checkout(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (project / "tests").mkdir()
     shutil.copy(ROOT / "tests" / "evaluations.py", project / "tests")
     shutil.rmtree(project / ".dvc")
-    (project / ".gitignore").write_text((ROOT / ".gitignore").read_text() + "/home/\n/ran.txt\n/.cache\n")
+    (project / ".gitignore").write_text((ROOT / ".gitignore").read_text() + "home\n/ran.txt\n/.cache\n")
     call("git", "init", "-q")
     call(sys.executable, "-m", "dvc", "init", "-q")
     commit("A checkout")
