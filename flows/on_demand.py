@@ -38,7 +38,7 @@ def retrain_by_recipe(
         max_parallel: stages at a time.
 
     Returns:
-        The commit's ref that holds the composed params.yaml.
+        The commit's number.
     """
     check_tracking_server()
     chosen = [*(settings or []), *([f"runner.provider={runner}"] if runner else [])]
@@ -53,4 +53,4 @@ def retrain_by_recipe(
         finished = worktree.run(["flows.retrain", *options], quiet)
         if finished.code:
             raise explain_exit("retrain", finished.code, finished.output)
-        return worktree.ref
+        return worktree.commit

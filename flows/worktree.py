@@ -24,9 +24,7 @@ from judgeforge.tracking import tracking_address
 from judgeforge.tracking.store import ADDRESS_VARIABLE
 
 _PLACE = Path(".judgeforge/on-demand")
-_REFS = "refs/judgeforge/on-demand"
 _ANSWERS = Path(".judgeforge/answers.sqlite")
-_NAME, _MAIL = "user.name=judgeforge", "user.email=judgeforge@localhost"
 _HERE = 'unset PREFECT__FLOW_RUN_ID; cd "$0" && exec "$@"'
 """A flow that runs in the folder is a flow run of its own, not the one that called it."""
 
@@ -36,11 +34,11 @@ class Worktree:
 
     Args:
         folder: where.
-        key: names the request that it is for.
+        commit: its number.
     """
 
-    def __init__(self, folder: Path, key: str) -> None:
-        self.folder, self.ref = folder, f"{_REFS}/{key}"
+    def __init__(self, folder: Path, commit: str) -> None:
+        self.folder, self.commit = folder, commit
 
     def run(self, arguments: Sequence[str], variables: Mapping[str, str] | None = None) -> Finished:
         """Run a Python module of the commit's own code in the folder.
@@ -55,7 +53,7 @@ class Worktree:
         return run_command(command, environment, find_logger().info)
 
     def compose(self, recipe: Sequence[str], settings: Sequence[str]) -> None:
-        """Write params.yaml from recipes, and commit it, so that the record names a commit that holds the values.
+        """Write params.yaml from recipes; the retraining records it, and tells it to workers.
 
         Args:
             recipe: names of recipes.
@@ -68,11 +66,6 @@ class Worktree:
         finished = self.run(["judgeforge.cli", "recipe", *recipe, *options])
         if finished.code:
             raise explain_exit("recipe", finished.code, finished.output)
-        if _git(["status", "--porcelain", "--", "params.yaml"], self.folder):
-            why = f"Compose {' '.join([*recipe, *settings])} for a retraining on demand"
-            identity = ["-c", _NAME, "-c", _MAIL, "-c", "commit.gpgsign=false"]
-            _git([*identity, "commit", "--quiet", "--no-verify", "-m", why, "--", "params.yaml"], self.folder)
-        _git(["update-ref", self.ref, "HEAD"], self.folder)
 
     def fetch_data(self) -> None:
         """Bring the files here that DVC versions by .dvc files, from its cache or else its remote.
@@ -99,7 +92,7 @@ class Worktree:
                 (self.folder / name).symlink_to((root / name).resolve())
 
     def remove(self) -> None:
-        """Remove the folder; what it recorded is in MLflow, DVC's cache and the commit's ref."""
+        """Remove the folder; what it made is in MLflow and DVC's cache."""
         _git(["worktree", "remove", "--force", str(self.folder)], self.folder.parent)
 
 
@@ -133,7 +126,7 @@ def open_worktree(root: Path, commit: str, request: Sequence[object]) -> Iterato
         if not (folder / ".git").exists():
             shutil.rmtree(folder, ignore_errors=True)
             _git(["worktree", "add", "--quiet", "--detach", str(folder), number], root)
-        worktree = Worktree(folder, key)
+        worktree = Worktree(folder, number)
         _share(worktree, root)
         try:
             yield worktree
