@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from flows.remote.progress import name_artifact
-from tests.integration.runners.conftest import Project, name_model, write_params
+from tests.integration.runners.projects import Project, name_model, write_params
 
 pytestmark = pytest.mark.slow
 SLOW = {"train-direct": {"steps": 12, "step_s": 1.0}, "train-pairwise": {"steps": 3, "step_s": 0.2}}
