@@ -1,6 +1,5 @@
 """A person's approval: the flow run pauses with the decision in view until somebody answers in Prefect."""
 
-import logging
 from pathlib import Path
 
 from prefect.artifacts import create_markdown_artifact
@@ -10,6 +9,7 @@ from prefect.input import RunInput
 from prefect.settings import get_current_settings
 from pydantic import Field
 
+from flows.logs import Log
 from judgeforge.files import load_json, read_text
 
 DECISION = Path("reports/decision.json")
@@ -30,7 +30,7 @@ class Approval(RunInput):
     comment: str = Field(default="", max_length=200, description="Why, for the record.")
 
 
-def ask_for_approval(hours: int, log: "logging.Logger | logging.LoggerAdapter[logging.Logger]") -> Approval | None:
+def ask_for_approval(hours: int, log: Log) -> Approval | None:
     """Pause the flow run until somebody answers.
 
     Args:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from flows.pipeline import explain_dvc
-from judgeforge.errors import EnvironmentFault, InputError, JudgeforgeError
+from judgeforge.errors import EnvironmentFault, InputError, JudgeforgeError, NotComputedError
 
 _KEPT_LINES = 200
 _GRACE_S = 10.0
@@ -161,6 +161,6 @@ def explain_exit(stage: str, code: int, output: str) -> JudgeforgeError:
             f"Stage {stage} was ended by signal {number}.",
             "run again: training and judging go on where they stopped. Signal 9 often means too little memory.",
         )
-    if code == InputError.exit_code:
-        return InputError(problem, remedy)
+    if code in (InputError.exit_code, NotComputedError.exit_code):
+        return (InputError if code == InputError.exit_code else NotComputedError)(problem, remedy)
     return StageDefectError(f"{problem} (exit status {code}).", "see the traceback above, and please report it.")

@@ -24,7 +24,7 @@ def find_stale_stages() -> set[str]:
         EnvironmentFault: another DVC process holds the project.
     """
     try:
-        return set(json.loads(_ask_dvc("status", "--json")))
+        return set(json.loads(ask_dvc("status", "--json")))
     except json.JSONDecodeError as error:
         raise InputError("'dvc status --json' answered with something else.", "check the installed dvc.") from error
 
@@ -35,7 +35,7 @@ def load_graph() -> Graph:
     Raises:
         InputError, EnvironmentFault: as ``find_stale_stages``.
     """
-    return parse_graph(_ask_dvc("dag", "--dot"))
+    return parse_graph(ask_dvc("dag", "--dot"))
 
 
 def parse_graph(dot: str) -> Graph:
@@ -58,6 +58,17 @@ def find_downstream(graph: Mapping[str, set[str]], stages: Iterable[str]) -> set
         if stage not in found:
             found.add(stage)
             waiting += [name for name, needs in graph.items() if stage in needs]
+    return found
+
+
+def find_upstream(graph: Mapping[str, set[str]], stage: str) -> set[str]:
+    """Return every stage that ``stage`` needs, directly or not."""
+    found, waiting = set(), [*graph.get(stage, ())]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += graph.get(name, ())
     return found
 
 
@@ -85,7 +96,12 @@ def explain_dvc(output: str) -> JudgeforgeError:
     return InputError(f"DVC refuses: {said}.", "correct dvc.yaml or params.yaml, or what the message names.")
 
 
-def _ask_dvc(*arguments: str) -> str:
+def ask_dvc(*arguments: str) -> str:
+    """Run DVC's command line here and return what it prints.
+
+    Raises:
+        InputError, EnvironmentFault: it refuses (see ``explain_dvc``).
+    """
     command = [sys.executable, "-m", "dvc", *arguments]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode != 0:

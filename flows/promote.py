@@ -1,15 +1,14 @@
 """The flow ``promote``: register the judge that params.yaml names and let the gate decide. ``retrain`` ends so, too."""
 
-import logging
 import sys
 from typing import Literal
 
-from prefect import flow, get_run_logger, task
+from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
-from prefect.exceptions import MissingContextError
 from pydantic import PositiveInt
 
 from flows.commands import ending_commands, explain_exit, run_command
+from flows.logs import find_logger
 from judgeforge.tracking import PARENT_VARIABLE, check_tracking_server
 
 Outcome = Literal["registered", "promoted", "refused", "awaits approval"]
@@ -17,14 +16,6 @@ AWAITED: Outcome = "awaits approval"
 _LONGEST_REASON = 500  # as judgeforge.promote takes it
 _REFUSED, _AWAITED = 3, 4
 """Exit statuses of judgeforge.promote: the gate says no, or cannot decide; a person has to agree."""
-
-
-def find_logger() -> "logging.Logger | logging.LoggerAdapter[logging.Logger]":
-    """Return the run's logger, or the module's where no run is on."""
-    try:
-        return get_run_logger()
-    except MissingContextError:
-        return logging.getLogger("flows")
 
 
 @task(name="promote", task_run_name="promote", cache_policy=NO_CACHE)

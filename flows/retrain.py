@@ -4,43 +4,38 @@ Run it in the repository's root: ``python -m flows.retrain``. With no server nam
 temporary one and MLflow writes to a file.
 """
 
-import concurrent.futures
 import logging
 import os
-import sys
-import time
-from collections.abc import Callable
 from functools import partial
-from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from prefect import flow, task
-from prefect.cache_policies import NO_CACHE
-from prefect.futures import PrefectConcurrentFuture
+from prefect import flow
 from prefect.settings import get_current_settings
-from prefect.tasks import exponential_backoff
 from pydantic import PositiveInt
 
-from flows.commands import ending_commands, explain_stage, is_stopping, run_command
-from flows.pipeline import Graph, find_stale_stages, is_busy, load_graph, select_stages
-from flows.promote import AWAITED, find_logger, promote_judge, seek_approval
+from flows.alone import WhenBusy, one_at_a_time
+from flows.commands import ending_commands
+from flows.logs import find_logger
+from flows.order import Future, run_in_order, settling
+from flows.pipeline import Graph, find_stale_stages, load_graph, select_stages
+from flows.placing import Places, check_places, check_remote, is_remote
+from flows.promote import AWAITED, promote_judge, seek_approval
+from flows.raising import describe_cost, find_raiser
+from flows.remote.running import SETTLE_S, Order
+from flows.stages import REMOTE_RETRIES, run_stage
 from flows.workspace import choose_parallelism, has_been_retrained, note_retrained, workspace_lock
-from judgeforge.errors import EnvironmentFault, InputError, JudgeforgeError
+from judgeforge.errors import JudgeforgeError
 from judgeforge.lineage import describe_lineage, find_out
 from judgeforge.params import load_params
 from judgeforge.progress import say
 from judgeforge.servers import check_server
 from judgeforge.stage import DEBUG_VARIABLE
 from judgeforge.stage import run_stage as run_program
-from judgeforge.tracking import PARENT_VARIABLE, Run, check_tracking_server, stage_run
+from judgeforge.tracking import Run, check_tracking_server, stage_run
 
 Outcome = Literal["nothing changed", "registered", "promoted", "refused", "awaits approval"]
-Future = PrefectConcurrentFuture[None]
-_BUSY_PAUSE_S, _BUSY_LIMIT_S = 1.0, 1800.0
-_WAKE_S = 0.5
-"""A main thread that waits without end was seen to miss Ctrl-C (Python 3.11, with Prefect's threads beside it)."""
 
 _NOTHING = "Nothing changed: no stage ran, and the judge is registered."
 
@@ -60,113 +55,36 @@ for _name in ("prefect.flow_runs", "prefect.task_runs"):
     logging.getLogger(_name).addFilter(_OneLine())
 
 
-def may_pass(_task: Any, _run: Any, state: Any) -> bool:
-    """Whether a failed stage is worth another try: faults of the surroundings are, bad input and defects are not."""
-    return isinstance(state.data, EnvironmentFault) and not is_stopping()
-
-
-@task(
-    name="stage",
-    task_run_name="{stage}",
-    retries=2,
-    retry_delay_seconds=exponential_backoff(backoff_factor=10),
-    retry_condition_fn=may_pass,
-    cache_policy=NO_CACHE,
-)
-def run_stage(stage: str, parent_run: str | None, lock: int | None = None) -> None:
-    """Bring one stage up to date by ``dvc repro --single-item``.
-
-    Args:
-        stage: its name in the graph.
-        parent_run: the MLflow run in which the stage's run nests.
-        lock: file descriptor of the workspace's lock.
-
-    Raises:
-        InputError, EnvironmentFault: what the stage says.
-    """
-    log = find_logger()
-    command = [sys.executable, "-m", "dvc", "repro", "--single-item", stage]
-    environment = {PARENT_VARIABLE: parent_run} if parent_run else {}
-    deadline = time.monotonic() + _BUSY_LIMIT_S
-    while True:
-        finished = run_command(
-            command, environment, lambda line: log.info("%s | %s", stage, line), () if lock is None else (lock,)
-        )
-        if not (finished.code and is_busy(finished.output) and time.monotonic() < deadline):
-            break
-        time.sleep(_BUSY_PAUSE_S)  # DVC waits three seconds; another stage's outputs may take it longer to hash
-    if finished.code:
-        raise explain_stage(stage, finished)
-
-
-def run_in_order(stages: Graph, parallel: int, submit: Callable[[str], Any]) -> None:
-    """Run stages as soon as what they need is done, ``parallel`` at a time, the first in ``stages`` first.
-
-    When a stage fails, what does not need it still runs to its end; then the first failure is raised.
-
-    Args:
-        stages: each with the stages it needs.
-        parallel: how many at a time.
-        submit: starts a stage and returns its Prefect future.
-    """
-    sorter = TopologicalSorter(stages)
-    try:
-        sorter.prepare()
-    except CycleError as error:
-        raise InputError("The stages in dvc.yaml need each other in a circle.", "break the circle.") from error
-    rank = {name: place for place, name in enumerate(stages)}
-    ready: list[str] = []
-    running: dict[Future, str] = {}
-    failures: list[JudgeforgeError] = []
-    while True:
-        ready = sorted([*ready, *sorter.get_ready()], key=rank.__getitem__)
-        while ready and len(running) < parallel:
-            stage = ready.pop(0)
-            running[submit(stage)] = stage
-        if not running:
-            break
-        future = _wait_for_one(list(running))
-        try:
-            future.result()
-            sorter.done(running.pop(future))
-        except JudgeforgeError as error:
-            running.pop(future)
-            failures.append(error)
-    if failures:
-        raise failures[0]
-
-
-def _wait_for_one(futures: list[Future]) -> Future:
-    while True:
-        for future in futures:
-            if future.wrapped_future.done():
-                return future
-        waiting = [future.wrapped_future for future in futures]
-        concurrent.futures.wait(waiting, timeout=_WAKE_S, return_when=concurrent.futures.FIRST_COMPLETED)
-
-
 @flow(name="retrain")
-def retrain(promote: bool = True, max_parallel: PositiveInt | None = None, approval_hours: PositiveInt = 72) -> Outcome:
+def retrain(
+    promote: bool = True,
+    max_parallel: PositiveInt | None = None,
+    approval_hours: PositiveInt = 72,
+    when_busy: WhenBusy = "refuse",
+) -> Outcome:
     """Run every stale stage, record the retraining in one MLflow run, register the judge, and let the gate decide.
 
     Args:
         promote: whether to ask the gate; otherwise the judge is only registered.
-        max_parallel: stages at a time; None: by the machine's cores, memory and GPU.
+        max_parallel: stages at a time on this machine; None: by its cores, memory and GPU.
         approval_hours: how long the run pauses for a person's approval, where ``promote.approval`` is on.
+        when_busy: whether to wait while another retraining of this model is at work, or to refuse.
     """
     log = find_logger()
     params = load_params()
     check_tracking_server()
-    with workspace_lock() as lock, ending_commands():
+    check_places(params.runner)
+    with one_at_a_time(params.promote.model_name, when_busy), workspace_lock() as lock, ending_commands():
         stale = find_stale_stages()
         if not stale and has_been_retrained(params, promote):
             log.info(_NOTHING)
             return "nothing changed"
-        stages = select_stages(load_graph(), stale) if stale else {}
+        graph = load_graph() if stale else {}
+        stages = select_stages(graph, stale)
         log.info("To run: %s.", ", ".join(stages) or "no stage, only the registration")
         with stage_run("retrain", params.model_dump(mode="json"), describe_lineage()) as run:
-            submit = partial(run_stage.submit, parent_run=run.run_id, lock=lock)
-            run_in_order(stages, max_parallel or choose_parallelism(), submit)
+            costs = run_stages(stages, Order(params, graph, run.run_id), max_parallel or choose_parallelism(), lock)
+            run.log_metrics(costs)
             _record_results(run)
             outcome = promote_judge("champion" if promote else "challenger", "retraining", parent_run=run.run_id)
             run.set_tags({"outcome": outcome})
@@ -179,6 +97,37 @@ def retrain(promote: bool = True, max_parallel: PositiveInt | None = None, appro
             note_retrained(params, promote)
     log.info("The judge is %s.", {"refused": "registered; it did not pass"}.get(outcome, outcome))
     return outcome
+
+
+def run_stages(stages: Graph, order: Order, parallel: int, lock: int) -> dict[str, float]:
+    """Run stages where they belong, with machines raised for those of the pool and gone at the end.
+
+    Args:
+        stages: that may have to run, each with the stages it needs.
+        order: of the retraining.
+        parallel: how many stages run here at a time.
+        lock: file descriptor of the workspace's lock.
+
+    Returns:
+        What the machines cost, as metrics.
+    """
+    runner = order.params.runner
+    raiser = None
+    if any(is_remote(stage, runner) for stage in stages):
+        check_remote()
+        raiser = find_raiser(runner)
+    futures: list[Future] = []
+    with Places(runner, stages, parallel, raiser) as places, settling(futures, SETTLE_S), ending_commands():
+        here = partial(run_stage.submit, lock=lock, order=order, places=places)
+        there = partial(run_stage.with_options(retries=REMOTE_RETRIES).submit, lock=lock, order=order, places=places)
+
+        def submit(stage: str) -> Any:
+            future: Any = (there if places.is_remote(stage) else here)(stage)
+            futures.append(future)
+            return future
+
+        run_in_order(stages, places.has_room, submit, places.serve)
+    return describe_cost(places.machines)
 
 
 def _record_results(run: Run) -> None:
@@ -212,6 +161,7 @@ def main(
     max_parallel: Annotated[
         int | None, typer.Option(min=1, help="Stages at a time, by the machine if not given.")
     ] = None,
+    wait: Annotated[bool, typer.Option(help="Wait while another retraining of this model is at work.")] = False,
 ) -> None:
     """Run the whole pipeline. Exit status 0 also where the gate refuses: the judge is registered, and the log says why.
 
@@ -220,10 +170,11 @@ def main(
     params = load_params()
     check_tracking_server()
     check_prefect_server()
+    check_places(params.runner)
     if not find_stale_stages() and has_been_retrained(params, promote):
         say(_NOTHING)  # without a flow run: Prefect's temporary server alone would take longer to start
         return
-    retrain(promote=promote, max_parallel=max_parallel)
+    retrain(promote=promote, max_parallel=max_parallel, when_busy="wait" if wait else "refuse")
 
 
 if __name__ == "__main__":

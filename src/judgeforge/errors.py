@@ -30,3 +30,9 @@ class EnvironmentFault(JudgeforgeError):
     """Something outside gave way (disk, server, memory): the same call may succeed later, so a flow may retry it."""
 
     exit_code = 75  # EX_TEMPFAIL of sysexits.h
+
+
+class NotComputedError(JudgeforgeError):
+    """A stage would have to run, where only results that exist already were asked for."""
+
+    exit_code = 69  # EX_UNAVAILABLE of sysexits.h

@@ -13,11 +13,13 @@ from typing import Annotated, Any, NoReturn, get_origin
 
 import typer
 
-from judgeforge.errors import EnvironmentFault, JudgeforgeError
+from judgeforge.errors import EnvironmentFault, JudgeforgeError, NotComputedError
 
 DEBUG_VARIABLE = "JUDGEFORGE_DEBUG"
 """Set to 1 to see tracebacks (the command line's ``--debug`` sets it for the stages below)."""
 
+CACHED_ONLY_VARIABLE = "JUDGEFORGE_CACHED_ONLY"
+"""Set to 1 where ``dvc repro`` is to take a stage from the run cache or to fail: it is not to be computed here."""
 
 _CHATTER = ("bitsandbytes.backends.cpu.ops",)
 """Libraries that say at their import, by whomever it is, that something can be had which is not needed."""
@@ -65,9 +67,21 @@ def run_stage(command: Callable[..., Any]) -> None:
     Args:
         command: a function with typed keyword arguments; each becomes an option of the same name.
     """
+    refuse_to_compute()
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(take_options(command))
     run_program(lambda: app(prog_name=f"python -m judgeforge.{Path(sys.argv[0]).parent.name}"))
+
+
+def refuse_to_compute() -> None:
+    """End this program, a stage's, where stages are only to be taken from the run cache."""
+    if os.environ.get(CACHED_ONLY_VARIABLE) == "1":
+        exit_with_message(
+            NotComputedError(
+                "This stage has no result in the run cache, and is not to be computed here.",
+                f"let the flow run it on a worker, or unset {CACHED_ONLY_VARIABLE}.",
+            )
+        )
 
 
 def run_program(program: Callable[[], Any]) -> None:

@@ -63,7 +63,7 @@ class OrderedFutures:
 
 @pytest.fixture
 def run_in_order() -> Any:
-    from flows.retrain import run_in_order
+    from flows.order import run_in_order
 
     return run_in_order
 
@@ -74,7 +74,7 @@ GRAPH = {"base": set(), "direct": {"base"}, "pairwise": {"base"}, "merge": {"dir
 @pytest.mark.parametrize("parallel", [1, 2])
 def test_stages_run_after_what_they_need_and_no_more_at_a_time_than_allowed(run_in_order: Any, parallel: int) -> None:
     futures = OrderedFutures({})
-    run_in_order(GRAPH, parallel, futures.submit)
+    run_in_order(GRAPH, lambda _, running: len(running) < parallel, futures.submit)
     assert sorted(futures.order) == sorted(GRAPH)
     assert futures.order.index("merge") > max(futures.order.index("direct"), futures.order.index("pairwise"))
     assert futures.order[0] == "base"
@@ -86,7 +86,7 @@ def test_a_failure_stops_what_needs_it_and_nothing_else(run_in_order: Any) -> No
 
     futures = OrderedFutures({"direct": InputError("Row 3 has no score.", "give it one.")})
     with pytest.raises(InputError, match="Row 3"):
-        run_in_order(GRAPH, 2, futures.submit)
+        run_in_order(GRAPH, lambda _, running: len(running) < 2, futures.submit)
     assert sorted(futures.order) == ["base", "direct", "pairwise", "side"]
 
 
@@ -94,46 +94,48 @@ def test_stages_in_a_circle_are_bad_input(run_in_order: Any) -> None:
     from judgeforge.errors import InputError
 
     with pytest.raises(InputError, match="circle"):
-        run_in_order({"a": {"b"}, "b": {"a"}}, 1, OrderedFutures({}).submit)
+        run_in_order({"a": {"b"}, "b": {"a"}}, lambda *_: True, OrderedFutures({}).submit)
 
 
 def test_one_stage_runs_without_any_server_and_says_what_is_wrong_with_it(project: Path) -> None:
     from flows.pipeline import find_stale_stages, load_graph
-    from flows.retrain import run_stage
+    from flows.remote.running import Order
+    from flows.stages import run_stage
     from judgeforge.errors import EnvironmentFault, InputError
+    from judgeforge.params import load_params
 
     assert find_stale_stages() == set(load_graph()) == {name.replace("-", "@") for name in ALL}
-    run_stage.fn("base", parent_run="abc")
+    run_stage.fn("base", order=Order(load_params(), {}, "abc"))
     assert (project / "models/base/weights.txt").read_text().startswith("base")
     assert "base" not in find_stale_stages()
     assert (project / "ran.txt").read_text().split()[2] == "abc", "the stage's run nests in the flow's"
     (project / "order-prepare").write_text("exit 2 once")
     with pytest.raises(InputError) as caught:
-        run_stage.fn("prepare", parent_run=None)
+        run_stage.fn("prepare")
     assert caught.value.problem == "Stage prepare: prepare found a wrong thing."
     assert caught.value.remedy == "put it right."
     (project / "order-prepare").write_text("kill once")
     with pytest.raises(EnvironmentFault, match="signal 9"):
-        run_stage.fn("prepare", parent_run=None)
+        run_stage.fn("prepare")
 
 
 def test_a_stage_waits_while_another_dvc_process_holds_the_project(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flows import retrain
+    from flows import stages
     from flows.commands import Finished
 
     answers = [Finished(255, "ERROR: Unable to acquire lock."), Finished(0, "")]
-    monkeypatch.setattr(retrain, "run_command", lambda *_: answers.pop(0))
-    monkeypatch.setattr(retrain, "_BUSY_PAUSE_S", 0.0)
-    retrain.run_stage.fn("base", parent_run=None)
+    monkeypatch.setattr(stages, "run_command", lambda *_: answers.pop(0))
+    monkeypatch.setattr(stages, "_BUSY_PAUSE_S", 0.0)
+    stages.run_stage.fn("base")
     assert not answers
 
 
 def test_only_faults_are_tried_again() -> None:
     from types import SimpleNamespace
 
-    from flows.retrain import may_pass
+    from flows.stages import may_pass
     from judgeforge.errors import EnvironmentFault, InputError
 
     assert may_pass(None, None, SimpleNamespace(data=EnvironmentFault("a", "b")))

@@ -1,0 +1,171 @@
+"""``with gpu_runner(...) as machines``: up, watched, and always down."""
+
+import contextlib
+import logging
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from flows.machines.choices import Choice, list_choices
+from flows.machines.closing import note_known
+from flows.machines.cloud import Cloud, Machine, Thing, is_run_name
+from flows.machines.cost import Estimate, Spent, check_budget, compute_estimate, compute_spent
+from flows.machines.guard import guarding
+from flows.machines.opening import open_cloud
+from flows.machines.raising import raise_machines
+from flows.machines.site import Site
+from flows.machines.terraform import Log, Terraform, find_terraform
+from flows.machines.variables import build_variables
+from flows.machines.watching import watching_budget
+from judgeforge.errors import EnvironmentFault, InputError
+from judgeforge.params import RunnerParams
+
+_PATIENCE_S = 600.0
+_POLL_S = 30.0
+
+
+class Machines:
+    """The machines of a run, as long as the run lasts and afterwards.
+
+    Args:
+        settings: of the recipe.
+        cloud: tells what there is.
+        run: whose.
+        estimate: what they will cost.
+        folder: the run's, for the note of what there is.
+    """
+
+    def __init__(self, settings: RunnerParams, cloud: Cloud, run: str, estimate: Estimate) -> None:
+        self.run, self.estimate = run, estimate
+        self.outputs: dict[str, Any] = {}
+        self._settings, self._cloud = settings, cloud
+        self._seen: dict[str, Machine] = {}  # the provider forgets a machine an hour after its end
+        self._looking = threading.Lock()
+
+    def list_machines(self) -> list[Machine]:
+        """Ask the provider which machines there are, those that have ended among them.
+
+        Raises:
+            EnvironmentFault: it does not answer.
+        """
+        with self._looking:
+            now = datetime.now(UTC)
+            found = {machine.id: machine for machine in self._cloud.list_machines(self.run)}
+            for machine in [*found.values(), *(old for id, old in self._seen.items() if id not in found)]:
+                self._seen[machine.id] = _note_end(machine, self._seen.get(machine.id), machine.id in found, now)
+            return list(self._seen.values())
+
+    def spent(self) -> Spent:
+        """Return what the machines have cost, as far as they were last seen; asks nobody."""
+        return compute_spent(list(self._seen.values()), self._settings.machines, datetime.now(UTC))
+
+    def look(self, folder: Path) -> Spent:
+        """Ask the provider, note what there is in the run's folder, and return what it has cost."""
+        machines = self.list_machines()
+        if folder.is_dir():
+            note_known(folder, [Thing("machine", one.id, self.run) for one in machines if one.state != "gone"])
+        return self.spent()
+
+    def end(self) -> None:
+        """Begin to end the machines at once; the run's end does the rest."""
+        self._cloud.end_things(
+            [thing for thing in self._cloud.list_things(self.run) if thing.kind in {"group", "machine"}]
+        )
+
+
+def _note_end(machine: Machine, before: Machine | None, is_known: bool, now: datetime) -> Machine:
+    """Give a machine that has ended the time of its end: the provider's, else when that was seen first."""
+    if is_known and machine.state in {"starting", "running"}:
+        return machine
+    ended = machine.ended or (before.ended if before else None) or now
+    return Machine(machine.id, machine.type, machine.zone, "gone", machine.launched, ended)
+
+
+@contextlib.contextmanager
+def gpu_runner(
+    settings: RunnerParams,
+    site: Site,
+    run_id: str,
+    machines: int,
+    *,
+    commit: str | None = None,
+    expected_minutes: float | None = None,
+    count_workers: Callable[[], int] | None = None,
+    log: Log | None = None,
+    patience_s: float = _PATIENCE_S,
+    poll_s: float = _POLL_S,
+) -> Iterator[Machines]:
+    """Raise machines for a run, and end them whatever happens: also if this process is killed.
+
+    Args:
+        settings: of the recipe: types, limits and budget.
+        site: the account.
+        run_id: the flow run's; the machines bear it as a tag.
+        machines: how many.
+        commit: what they check out; None: HEAD.
+        expected_minutes: how long each will work, for the estimate; None: nobody knows.
+        count_workers: how many of the machines work already; None: a machine that runs is taken to work.
+        log: takes what a person should know.
+        patience_s: how long a provider that does not answer is waited for, each time.
+        poll_s: how often spending is looked at.
+
+    Raises:
+        InputError: the budget cannot do, or Terraform or the provider refuses.
+        EnvironmentFault: no machine could be had, or the provider does not answer.
+        BudgetSpentError: the budget is spent.
+        MachinesLeftError: machines could not be ended; the message names them.
+    """
+    log = log or logging.getLogger("flows.machines")
+    if machines < 1 or not is_run_name(run_id):
+        raise InputError(f"No machines for run {run_id!r}: {machines}.", "give a flow run's id, and one at least.")
+    estimate = compute_estimate(settings, machines, expected_minutes)
+    check_budget(estimate, settings.max_usd)
+    choices = list_runner_choices(settings, site, machines)
+    find_terraform()
+    cloud = open_cloud(settings.provider, site)
+    commit = commit or read_head()
+    log.info("Machines for run %s: %s.", run_id, estimate)
+    raised = Machines(settings, cloud, run_id, estimate)
+    try:
+        with guarding(settings, site, run_id, patience_s, log) as folder:
+            tries = [(one, build_variables(settings, site, run_id, one, machines, commit)) for one in choices]
+            terraform = Terraform(site, run_id, folder, patience_s, log)
+            with watching_budget(lambda: raised.look(folder), raised.end, settings.max_usd, poll_s, log):
+                raised.outputs = raise_machines(
+                    terraform, cloud, run_id, tries, machines, settings.start_minutes, count_workers, log
+                )
+                raised.look(folder)
+                yield raised
+    finally:
+        with contextlib.suppress(EnvironmentFault, InputError):
+            raised.list_machines()
+        log.info("Spent on machines: %s.", raised.spent())
+
+
+def list_runner_choices(settings: RunnerParams, site: Site, machines: int) -> list[Choice]:
+    """Return the tries for a run.
+
+    Raises:
+        InputError: more than one machine is wanted of a site whose mode is a single one.
+    """
+    if site.mode == "instance" and machines > 1:
+        raise InputError(
+            f"{machines} machines are wanted, and mode instance of the site's file raises one.",
+            "set its mode to group, or runner.workers to 1.",
+        )
+    return list_choices(site.mode, [one.type for one in settings.machines], site.subnet_ids, settings.spot)
+
+
+def read_head() -> str:
+    """Return the commit that is checked out here.
+
+    Raises:
+        InputError: this is no checkout.
+    """
+    done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise InputError("Machines check out a commit, and this is no git checkout.", "run the flow in a checkout.")
+    return done.stdout.strip()

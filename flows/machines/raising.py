@@ -1,0 +1,112 @@
+"""Up: choice after choice, until machines run and their workers have come."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from flows.machines.choices import Choice
+from flows.machines.cloud import Cloud
+from flows.machines.terraform import CapacityFault, Log, Terraform
+from judgeforge.errors import EnvironmentFault
+
+_POLL_S = 2.0
+_SHORT_S = 120.0
+"""How long a group without any machine may go on after the provider has said that it has none to give."""
+
+
+class NoWorkersError(EnvironmentFault):
+    """Machines run, but nothing works on them; other machines would fail the same way."""
+
+
+def raise_machines(
+    terraform: Terraform,
+    cloud: Cloud,
+    run: str,
+    choices: Sequence[tuple[Choice, dict[str, Any]]],
+    machines: int,
+    start_minutes: float,
+    count_workers: Callable[[], int] | None,
+    log: Log,
+) -> dict[str, Any]:
+    """Try the choices in their order until machines run, and workers are there if they can be counted.
+
+    Args:
+        terraform: of the run.
+        cloud: tells what runs.
+        run: whose machines.
+        choices: each with Terraform's variables.
+        machines: how many are wanted. Fewer will do where no more come in time.
+        start_minutes: how long they may take.
+        count_workers: how many of them work; None: not asked.
+        log: takes what a person should know.
+
+    Returns:
+        Terraform's outputs.
+
+    Raises:
+        NoWorkersError: machines run, and no worker came.
+        EnvironmentFault: no choice could be had, or the provider does not answer.
+        InputError: Terraform or the provider refuses.
+    """
+    said = "none came in time"
+    for number, (choice, variables) in enumerate(choices, start=1):
+        log.info("Machines wanted, try %d of %d: %d of %s.", number, len(choices), machines, choice)
+        try:
+            terraform.apply(variables)
+        except CapacityFault as fault:
+            said = fault.problem
+            log.warning("%s", said)
+            continue
+        shortage = _wait(cloud, run, machines, start_minutes, count_workers, log)
+        if shortage is None:
+            return terraform.read_outputs()
+        said = shortage
+        log.warning("No machine came: %s", said)
+    raise EnvironmentFault(
+        f"No machine could be had, by none of {len(choices)} choices; the last answer: {said}",
+        "name other types in runner.machines, more subnets in the site's file, ask for a higher quota, or wait.",
+    )
+
+
+def _wait(
+    cloud: Cloud,
+    run: str,
+    machines: int,
+    start_minutes: float,
+    count_workers: Callable[[], int] | None,
+    log: Log,
+) -> str | None:
+    """Wait for machines and workers, and tell why there is none; None: there are."""
+    begun = time.monotonic()
+    running = working = 0
+    short_since: float | None = None
+    while (now := time.monotonic()) - begun < start_minutes * 60:
+        try:
+            states = [machine.state for machine in cloud.list_machines(run)]
+            running = states.count("running")
+            working = count_workers() if count_workers else running
+            if min(running, working) >= machines:
+                log.info("%d machines run.", running)
+                return None
+            shortages = cloud.list_shortages(run) if not running and "starting" not in states else []
+        except EnvironmentFault as fault:  # it may answer the next time; what does not come in time is told below
+            log.warning("%s", fault.problem)
+            shortages = []
+        if not shortages:
+            short_since = None
+        elif short_since is None:
+            short_since = now
+        elif now - short_since > _SHORT_S:
+            return shortages[0]
+        time.sleep(_POLL_S)
+    if working:
+        log.warning(
+            "Of %d machines wanted, %d run and %d work; the run goes on with those.", machines, running, working
+        )
+        return None
+    if running:
+        raise NoWorkersError(
+            f"{running} machines run, and none of them worked within {start_minutes:.0f} minutes.",
+            "read a machine's console output (docs/machines.md says how), or raise runner.start_minutes.",
+        )
+    return f"none within {start_minutes:.0f} minutes"

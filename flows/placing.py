@@ -1,0 +1,143 @@
+"""Where a retraining's stages run: here, or on workers of the pool that params.yaml names; and who raises those."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Collection
+from types import TracebackType
+from typing import Any, Self
+
+from prefect.settings import get_current_settings
+
+from flows.commands import is_stopping
+from flows.pipeline import Graph, ask_dvc
+from judgeforge.errors import EnvironmentFault, InputError, JudgeforgeError
+from judgeforge.params import HEARTBEAT_S, RunnerParams
+
+_WAKE_S = 0.5
+
+Raise = Callable[[int], contextlib.AbstractContextManager[Any]]
+"""Takes the number of machines, and gives them for as long as the context lasts."""
+
+
+def is_remote(stage: str, runner: RunnerParams) -> bool:
+    """Whether ``stage`` runs in the pool: ``train`` in the settings means every stage of its matrix."""
+    return runner.provider != "none" and (stage in runner.stages or stage.split("@", 1)[0] in runner.stages)
+
+
+def check_places(runner: RunnerParams) -> None:
+    """Check before anything runs that stages can go where they are to go.
+
+    Raises:
+        InputError: workers of a pool need a lasting Prefect server, and heartbeats.
+    """
+    if runner.provider == "none":
+        return
+    settings = get_current_settings()
+    if settings.flows.heartbeat_frequency is None:
+        raise InputError(
+            "This flow sends no heartbeats, without which lost machines are not known.",
+            f"set PREFECT_FLOWS_HEARTBEAT_FREQUENCY={HEARTBEAT_S}, as prefect.yaml does.",
+        )
+    if not settings.api.url:
+        raise InputError(
+            f"runner.provider is {runner.provider}, but no Prefect server is named that workers could ask.",
+            "set PREFECT_API_URL, or set runner.provider to none.",
+        )
+
+
+def check_remote() -> None:
+    """Check that DVC has a default remote, by which alone inputs and results travel.
+
+    Raises:
+        InputError: it has none.
+    """
+    if not ask_dvc("remote", "default").strip():
+        raise InputError(
+            "DVC has no default remote, and workers get their inputs from there.", "run 'dvc remote add -d'."
+        )
+
+
+class Places:
+    """The places of one retraining. Machines are raised when the first stage needs them, and go with the context.
+
+    Args:
+        runner: the settings.
+        stages: that may have to run, each with the stages it needs.
+        parallel: how many stages run here at a time.
+        raise_machines: of the provider; None: somebody else keeps the workers.
+    """
+
+    def __init__(self, runner: RunnerParams, stages: Graph, parallel: int, raise_machines: Raise | None = None) -> None:
+        self._runner, self._stages, self._parallel = runner, stages, parallel
+        self._raise = raise_machines
+        self._changed = threading.Condition()
+        self._wanted, self._tries = False, 0
+        self._failure: Exception | None = None
+        self._stack = contextlib.ExitStack()
+        self.machines: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def is_remote(self, stage: str) -> bool:
+        """Whether ``stage`` runs in the pool."""
+        return is_remote(stage, self._runner)
+
+    def has_room(self, stage: str, running: Collection[str]) -> bool:
+        """Whether ``stage`` may run beside those that run."""
+        remote = self.is_remote(stage)
+        beside = sum(self.is_remote(other) == remote for other in running)
+        return beside < (self._runner.workers if remote else self._parallel)
+
+    def ensure_workers(self) -> None:
+        """Ask for the machines, and wait until they are up. The thread that calls ``serve`` raises them.
+
+        Raises:
+            JudgeforgeError: they cannot be had; the next call asks again.
+        """
+        with self._changed:
+            if self._raise is None or self.machines is not None:
+                return
+            tries, self._wanted = self._tries, True
+            while self._tries == tries:
+                if is_stopping():
+                    raise EnvironmentFault("The flow is ending.", "run the flow again.")
+                self._changed.wait(_WAKE_S)
+            if self._failure is not None:
+                raise self._failure
+
+    def serve(self) -> None:
+        """Raise the machines if a stage asked for them: in the main thread, which alone is told of a spent budget."""
+        if not self._wanted or self._raise is None:
+            return
+        failure: Exception | None = None
+        try:
+            self.machines = self._stack.enter_context(self._raise(self.count_machines()))
+        except JudgeforgeError as error:
+            failure = error
+        with self._changed:
+            self._wanted, self._failure = False, failure
+            self._tries += 1
+            self._changed.notify_all()
+
+    def count_machines(self) -> int:
+        """Return how many stages of the pool can run at a time, at most as many as are allowed."""
+        return max(1, min(self._runner.workers, measure_width(self._stages, self.is_remote)))
+
+
+def measure_width(stages: Graph, counts: Callable[[str], bool]) -> int:
+    """Return how many stages that count run side by side if each starts as soon as it can and all take equally long."""
+    depth: dict[str, int] = {}
+
+    def find_depth(stage: str) -> int:
+        if stage not in depth:
+            depth[stage] = 1 + max((find_depth(need) for need in stages[stage] if need in stages), default=0)
+        return depth[stage]
+
+    levels = [find_depth(stage) for stage in stages if counts(stage)]
+    return max((levels.count(level) for level in set(levels)), default=0)

@@ -1,0 +1,74 @@
+"""Who raises machines for a retraining, by ``runner.provider``, and what they cost it."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import WorkerStatus
+from prefect.exceptions import ObjectNotFound
+from prefect.runtime import flow_run as current
+
+from flows.logs import find_logger
+from flows.machines.life import Machines, gpu_runner
+from flows.machines.site import Site, load_site
+from flows.pipeline import ask_dvc
+from flows.placing import Raise
+from judgeforge.errors import InputError
+from judgeforge.params import RunnerParams
+
+
+def find_raiser(runner: RunnerParams) -> Raise | None:
+    """Return what raises machines for the flow run that is on; None where somebody else keeps the workers.
+
+    Raises:
+        InputError: the site's file is missing or wrong, or its remote is not the one that DVC has here.
+    """
+    if runner.provider != "aws":
+        return None
+    site = load_site()
+    _check_remote(site)
+    return lambda count: _raise(runner, site, count)
+
+
+@contextlib.contextmanager
+def _raise(runner: RunnerParams, site: Site, count: int) -> Iterator[Machines]:
+    before = _list_online(runner.pool)
+    run = str(current.id)
+    with gpu_runner(
+        runner,
+        site,
+        run,
+        count,
+        count_workers=lambda: len(_list_online(runner.pool) - before),
+        log=find_logger(),
+    ) as machines:
+        yield machines
+
+
+def _check_remote(site: Site) -> None:
+    name = ask_dvc("remote", "default").strip()
+    url = ask_dvc("config", f"remote.{name}.url").strip()
+    if url.rstrip("/") != site.remote_url.rstrip("/"):
+        raise InputError(
+            f"DVC's remote here is {url}, and that of the machines {site.remote_url}: results would not come back.",
+            "set remote_url in the site's file to DVC's default remote, or the other way round.",
+        )
+
+
+def _list_online(pool: str) -> set[str]:
+    with get_client(sync_client=True) as client:
+        try:
+            workers = client.read_workers_for_work_pool(pool)
+        except ObjectNotFound as error:
+            raise InputError(
+                f"The Prefect server has no work pool {pool}.", f"run 'prefect work-pool create {pool} --type process'."
+            ) from error
+    return {worker.name for worker in workers if worker.status == WorkerStatus.ONLINE}
+
+
+def describe_cost(machines: Any) -> dict[str, float]:
+    """Return what machines were expected to cost and have cost, in USD, as metrics of a run; {} without machines."""
+    if machines is None:
+        return {}
+    return {"machines/estimate_usd": machines.estimate.usd, "machines/spent_usd": machines.spent().usd}

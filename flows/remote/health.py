@@ -1,0 +1,53 @@
+"""Whether a flow run that says Running is alive: by its heartbeats, judged only while heartbeats arrive at all.
+
+A server that is away, restarted or behind would make every run look dead. So a run counts as silent only if the judging
+run's own heartbeats reached the server over the whole of the time in question.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFilter, EventResourceFilter
+from prefect.types._datetime import now
+
+from judgeforge.params import HEARTBEAT_S
+
+_HEARTBEAT = "prefect.flow-run.heartbeat"
+_MOST_EVENTS = 200
+
+
+def is_silent(client: SyncPrefectClient, run: UUID, judge: UUID, since: datetime, lost_after_s: int) -> bool:
+    """Whether ``run`` gave no sign of life for ``lost_after_s`` seconds although signs come through.
+
+    Args:
+        client: of the server.
+        run: that says Running.
+        judge: the flow run that asks.
+        since: when ``run`` began to run.
+        lost_after_s: how long it may be silent.
+    """
+    present = now("UTC")
+    start = present - timedelta(seconds=lost_after_s)
+    if since > start:
+        return False
+    own = _list_heartbeats(client, judge, start)
+    return covers(own, start, present) and not _list_heartbeats(client, run, start)
+
+
+def covers(heartbeats: Sequence[datetime], start: datetime, end: datetime) -> bool:
+    """Whether heartbeats came through from ``start`` to ``end``: one may be missing, two in a row not."""
+    longest = timedelta(seconds=2.5 * HEARTBEAT_S)
+    times = [start, *sorted(heartbeats), end]
+    return all(later - earlier < longest for earlier, later in pairwise(times))
+
+
+def _list_heartbeats(client: SyncPrefectClient, run: UUID, start: datetime) -> list[datetime]:
+    chosen = EventFilter(
+        occurred=EventOccurredFilter(since=start),  # type: ignore[arg-type]
+        event=EventNameFilter(name=[_HEARTBEAT]),
+        resource=EventResourceFilter(id=[f"prefect.flow-run.{run}"]),
+    )
+    return [event.occurred for event in client.read_events(filter=chosen, limit=_MOST_EVENTS).events]

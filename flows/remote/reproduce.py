@@ -1,0 +1,105 @@
+"""The flow ``reproduce``: what a worker does for one stage. It is started by ``retrain``, never by a person.
+
+Check out the commit, take over the small files, pull, reproduce the stage, push the result with the run cache.
+"""
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from flows.commands import Finished, StageDefectError, ending_commands, explain_stage, run_command
+from flows.logs import find_logger
+from flows.pipeline import explain_dvc
+from flows.remote.progress import HOME, Syncing, claim_progress, fetch_progress, name_artifact
+from flows.remote.snapshot import Snapshot, restore_snapshot
+from judgeforge.errors import EnvironmentFault, InputError, JudgeforgeError
+from judgeforge.tracking import PARENT_VARIABLE
+
+KEPT = (".dvc/cache", ".dvc/tmp", ".dvc/config.local", str(HOME), ".venv")
+"""What stays on a worker from stage to stage, though git ignores it."""
+
+KINDS: dict[str, type[JudgeforgeError]] = {kind.__name__: kind for kind in (InputError, EnvironmentFault)}
+_STAGE = re.compile(r"\w[\w@.-]*")
+_DVC = (sys.executable, "-m", "dvc")
+
+
+@flow(name="reproduce", flow_run_name="{stage}")
+def reproduce(
+    stage: str, snapshot: Snapshot, model: str, sync_every_s: int, parent_run: str | None = None
+) -> State[Any]:
+    """Run one stage in this worker's checkout, and send its result to DVC's remote.
+
+    Args:
+        stage: its name in the graph.
+        snapshot: of the project that it belongs to.
+        model: registered model that is retrained; its progress is kept under this name.
+        sync_every_s: how often progress goes to the remote while the stage runs.
+        parent_run: the MLflow run in which the stage's run nests.
+
+    Returns:
+        Completed; or Failed with the error in its message, for ``read_error``.
+    """
+    if not _STAGE.fullmatch(stage):
+        raise ValueError(f"no stage's name: {stage!r}")
+    try:
+        _refuse_on_an_ending_machine()
+        with ending_commands():
+            restore_snapshot(snapshot, KEPT)
+            pointers = [name for name in snapshot.files if name.endswith(".dvc")]
+            if pointers:
+                _must(_run("pull", "--quiet", *pointers), "pull")
+            claim_progress(stage)
+            key = name_artifact(model, stage)
+            fetch_progress(key, find_logger())
+            _compute(stage, key, sync_every_s, parent_run)
+            _must(_run("push", "--quiet", "--run-cache", stage), "push")
+    except JudgeforgeError as error:
+        return Failed(message=write_error(error))
+    return Completed(message=f"{stage} is in the remote.")
+
+
+def _refuse_on_an_ending_machine() -> None:
+    """A watchdog that has begun to end its machine says so in a file: what began now would be broken off."""
+    home = os.environ.get("JUDGEFORGE_HOME")
+    if home and (Path(home) / "ending").is_file():
+        raise EnvironmentFault("This machine is about to end.", "another one takes the stage.")
+
+
+def _compute(stage: str, key: str, sync_every_s: int, parent_run: str | None) -> None:
+    with Syncing(key, sync_every_s, find_logger()):
+        variables = {PARENT_VARIABLE: parent_run} if parent_run else {}
+        finished = _run("repro", "--single-item", "--pull", stage, **variables)
+        if finished.code:
+            raise explain_stage(stage, finished)
+
+
+def _run(*arguments: str, **variables: str) -> Finished:
+    return run_command([*_DVC, *arguments], variables, find_logger().info)
+
+
+def _must(finished: Finished, what: str) -> None:
+    if finished.code:
+        said = explain_dvc(finished.output)
+        raise EnvironmentFault(f"dvc {what} failed on the worker: {said.problem}", "see DVC's remote and its rights.")
+
+
+def write_error(error: JudgeforgeError) -> str:
+    """Write an error as the message of a state, which is all that comes back from a worker."""
+    kind = next((name for name, kind in KINDS.items() if isinstance(error, kind)), StageDefectError.__name__)
+    return json.dumps({"kind": kind, "problem": error.problem, "remedy": error.remedy})
+
+
+def read_error(message: str | None) -> JudgeforgeError | None:
+    """Read an error that a worker wrote; None where the message is something else."""
+    try:
+        found = json.loads(message or "")
+        return KINDS.get(found["kind"], StageDefectError)(found["problem"], found["remedy"])
+    except (ValueError, KeyError, TypeError):
+        return None

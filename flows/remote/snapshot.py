@@ -1,0 +1,135 @@
+"""What a worker must know to run a stage: the commit, and the few small files that a retraining changes beside it."""
+
+import hashlib
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from flows.pipeline import Graph, find_upstream
+from judgeforge.errors import EnvironmentFault, InputError
+from judgeforge.files import read_text, write_text
+
+PARAMS = "params.yaml"
+LOCK = "dvc.lock"
+_POINTER = ".dvc"
+_MOST_NAMED = 3
+
+
+class Snapshot(BaseModel):
+    """The state of a project that a stage runs on.
+
+    Args:
+        commit: of the code, as 40 hexadecimal digits.
+        files: path to text, of the files of DVC and the parameters, which may differ from the commit's.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    commit: str
+    files: dict[str, str]
+
+    def digest(self, stage: str) -> str:
+        """Return a digest that is equal where the same stage is to run on the same state."""
+        return hashlib.sha256(f"{stage}\0{self.model_dump_json()}".encode()).hexdigest()[:24]
+
+
+def take_snapshot(stage: str, graph: Graph) -> Snapshot:
+    """Describe this project to a worker that is to run ``stage``.
+
+    Of dvc.lock only the stages that ``stage`` needs are told: others change while it runs, and do not matter to it.
+
+    Raises:
+        InputError: this is no git checkout, or files differ from the commit that a worker could not see.
+    """
+    changed = _list_changed()
+    unseen = sorted(name for name in changed if not _travels(name))
+    if unseen:
+        more = len(unseen) - _MOST_NAMED
+        named = ", ".join(unseen[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+        raise InputError(
+            f"Files differ from the commit, and a worker would not see them: {named}.",
+            "commit them (and push), or remove or ignore them.",
+        )
+    pointers = [name for name in ask_git("ls-files", "-z", "--", f"*{_POINTER}").split("\0") if name]
+    names = {name for name in [PARAMS, *pointers, *changed] if Path(name).is_file()} - {LOCK}
+    files = {name: read_text(Path(name)) for name in sorted(names)}
+    return Snapshot(
+        commit=ask_git("rev-parse", "HEAD").strip(), files=files | {LOCK: _cut_lock(find_upstream(graph, stage))}
+    )
+
+
+def restore_snapshot(snapshot: Snapshot, kept: Iterable[str]) -> None:
+    """Bring this checkout to the state of a snapshot, without anything that an earlier stage left.
+
+    Args:
+        snapshot: of the flow's project.
+        kept: ignored paths that stay: DVC's cache, progress of stages, the environment.
+
+    Raises:
+        EnvironmentFault: the commit is not in the repository that this is a clone of.
+    """
+    if not _has_commit(snapshot.commit):
+        _ask_origin()
+    if not _has_commit(snapshot.commit):
+        raise EnvironmentFault(
+            f"The worker's repository has no commit {snapshot.commit}.", "push it to the repository that workers clone."
+        )
+    ask_git("checkout", "--quiet", "--force", "--detach", snapshot.commit)
+    ask_git("clean", "-ffdxq", *(part for name in kept for part in ("-e", f"/{name}")))
+    for name, text in snapshot.files.items():
+        path = Path(name)
+        if path.is_absolute() or ".." in path.parts or not _travels(name):
+            raise InputError(f"A snapshot may not write {name}.", "start the stage by the flow retrain.")
+        write_text(path, text)
+
+
+def _travels(name: str) -> bool:
+    return name in (PARAMS, LOCK) or name.endswith(_POINTER)
+
+
+def _list_changed() -> list[str]:
+    listing = ask_git("status", "--porcelain", "-z", "--untracked-files=all", "--no-renames")
+    return [entry[3:] for entry in listing.split("\0") if entry]
+
+
+def _cut_lock(stages: set[str]) -> str:
+    path = Path(LOCK)
+    document = yaml.safe_load(read_text(path)) if path.is_file() else None
+    if not isinstance(document, dict):
+        document = {"schema": "2.0", "stages": {}}
+    known = document.get("stages") or {}
+    return yaml.safe_dump(document | {"stages": {name: known[name] for name in sorted(stages & known.keys())}})
+
+
+def _has_commit(commit: str) -> bool:
+    done = subprocess.run(["git", "cat-file", "-e", f"{commit}^{{commit}}"], capture_output=True, check=False)
+    return done.returncode == 0
+
+
+def _ask_origin() -> None:
+    done = subprocess.run(["git", "fetch", "--quiet", "origin"], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise EnvironmentFault(
+            f"The worker cannot fetch from its repository: {_last_line(done.stderr)}.", "see whether it is reachable."
+        )
+
+
+def ask_git(*arguments: str) -> str:
+    """Run git here and return what it prints.
+
+    Raises:
+        InputError: this is no git checkout, or git refuses.
+    """
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise InputError(
+            f"git {arguments[0]}: {_last_line(done.stderr)}.", "run this in a git checkout: workers need a commit."
+        )
+    return done.stdout
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["no message"])[-1].rstrip(".")

@@ -1,0 +1,206 @@
+"""A retraining over machines as a whole, once in peace and once for each fault: it ends right or fails loudly.
+
+Prefect, MLflow, Terraform, DVC and the workers are real; moto plays AWS, and each machine that it says is running is
+played by a process that executes the machine's own worker script. The table in docs/faults.md is written by these
+tests, where JUDGEFORGE_FAULT_TABLE names it (``make fault-table``).
+"""
+
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from front import run_front
+from played import find_processes, wait_for
+from rented import Moto, Site
+from retrained import Installation
+
+from judgeforge.files import write_text
+
+pytestmark = pytest.mark.slow
+STEPS = 12
+ROWS: list[tuple[str, str, str, str]] = []
+"""(fault, what the retraining did, steps computed twice, what was left)"""
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory, moto_server: Moto) -> Iterator[Installation]:
+    moto_server.reset()
+    with run_front(moto_server.address) as front:
+        made = Installation(tmp_path_factory.mktemp("whole"), moto_server, Site(moto_server), front)
+        try:
+            made.make_project(graded=True)
+            with made.machines:
+                yield made
+        finally:
+            made.stop()
+    if name := os.environ.get("JUDGEFORGE_FAULT_TABLE"):
+        write_table(Path(name))
+
+
+def write_table(path: Path) -> None:
+    lines = ["| fault | what the retraining did | computed twice | left running |", "| --- | --- | --- | --- |"]
+    lines += [f"| {' | '.join(row)} |" for row in ROWS]
+    text = path.read_text()
+    head, rest = text.split("<!-- faults -->\n")[0], text.split("<!-- end of faults -->")[1]
+    write_text(path, f"{head}<!-- faults -->\n" + "\n".join(lines) + f"\n<!-- end of faults -->{rest}")
+
+
+def begin(installation: Installation, quality: int, step_s: float = 1.0) -> str:
+    """Change the data and start a retraining; returns its flow run."""
+    installation.set_pace(STEPS, step_s)
+    installation.change_data(quality)
+    return installation.retrain()
+
+
+def count_twice(installation: Installation) -> int:
+    counts = [installation.count(f"train-{name}") for name in ("direct", "pairwise")]
+    for steps in counts:
+        assert set(steps) == {str(step) for step in range(1, STEPS + 1)}, installation.describe()
+    return sum(sum(steps.values()) - len(steps) for steps in counts)
+
+
+def record(installation: Installation, fault: str, outcome: str) -> int:
+    twice = count_twice(installation)
+    wait_for(lambda: installation.list_left() == [], 120, lambda: str(installation.list_left()))
+    ROWS.append((fault, outcome, f"{twice} of {2 * STEPS} steps", "nothing"))
+    return twice
+
+
+def is_at(installation: Installation, step: int) -> Callable[[], bool]:
+    return lambda: all(str(step) in installation.count(f"train-{name}") for name in ("direct", "pairwise"))
+
+
+def find_machine(installation: Installation, stage: str) -> str:
+    """Return the machine on which a stage is at work."""
+    rows = [line.split() for line in installation.log.read_text().splitlines()]
+    return next(row[2] for row in reversed(rows) if row[0] == stage)
+
+
+def test_in_peace_the_data_change_machines_come_train_at_once_and_go(installation: Installation) -> None:
+    for quality, version in ((3, 1), (12, 2)):
+        run = begin(installation, quality) if version > 1 else begin_first(installation)
+        assert installation.wait_until_ended(run) == "COMPLETED", installation.describe()
+        assert installation.read_champion() == version
+        assert installation.machines.most == 2
+        assert set(installation.count_runs().values()) == {1}
+        machines = {find_machine(installation, f"train-{name}") for name in ("direct", "pairwise")}
+        assert len(machines) == 2
+        assert "flow" not in machines
+        assert find_machine(installation, "evaluate-merged") != "flow"
+        assert find_machine(installation, "merge") == "flow"
+        assert count_twice(installation) == 0
+        wait_for(lambda: installation.list_left() == [], 60, lambda: str(installation.list_left()))
+    ROWS.append(("none", "the new judge was promoted", f"0 of {2 * STEPS} steps", "nothing"))
+    installation.log.write_text("")
+    run = installation.retrain()
+    assert installation.wait_until_ended(run) == "COMPLETED"
+    assert installation.count_runs() == Counter()
+
+
+def begin_first(installation: Installation) -> str:
+    installation.set_pace(STEPS, 1.0)
+    return installation.retrain()
+
+
+def test_a_worker_killed_in_mid_training(installation: Installation) -> None:
+    run = begin(installation, 13)
+    wait_for(is_at(installation, 7), what=installation.describe)
+    machine = find_machine(installation, "train-direct")
+    for pid in find_processes(machine):
+        os.kill(pid, signal.SIGKILL)
+    assert installation.wait_until_ended(run) == "COMPLETED", installation.describe()
+    assert (
+        record(
+            installation,
+            "worker and its stage killed (`kill -9`) in mid-training",
+            "went on from the last checkpoint in the remote, on the other machine",
+        )
+        <= 7
+    )
+
+
+def test_the_flow_killed(installation: Installation) -> None:
+    run = begin(installation, 14)
+    wait_for(is_at(installation, 6), what=installation.describe)
+    installation.kill_flow(run)
+    assert installation.wait_until_ended(run) == "CRASHED"
+    wait_for(lambda: installation.moto.live_instances() == [], 120)
+    again = installation.retrain()
+    assert installation.wait_until_ended(again) == "COMPLETED", installation.describe()
+    record(
+        installation,
+        "flow's process killed (`kill -9`)",
+        "Crashed; its guard ended the machines; the next one went on from the checkpoints",
+    )
+
+
+def test_the_cloud_away_for_twenty_seconds_in_apply(installation: Installation) -> None:
+    installation.front.held = "Action=RunInstances"
+    installation.front.holding.clear()
+    installation.front.released.clear()
+    installation.front.held = "Action=CreateAutoScalingGroup"
+    run = begin(installation, 15)
+    assert installation.front.holding.wait(120), installation.describe()
+    installation.front.held = None
+    installation.front.down()
+    installation.front.released.set()
+    time.sleep(20)
+    installation.front.up()
+    assert installation.wait_until_ended(run) == "COMPLETED", installation.describe()
+    record(installation, "cloud away for 20 s in `terraform apply`", "waited, applied again, went on")
+
+
+def test_no_capacity(installation: Installation) -> None:
+    installation.front.fault = lambda body: (
+        "InsufficientInstanceCapacity" if "Action=CreateLaunchTemplate" in body and "g6.xlarge" in body else None
+    )
+    try:
+        run = begin(installation, 16)
+        assert installation.wait_until_ended(run) == "COMPLETED", installation.describe()
+    finally:
+        installation.front.fault = lambda body: None
+    record(installation, "no capacity for the first type", "took the next type")
+
+
+def test_cancelled_from_the_api(installation: Installation) -> None:
+    run = begin(installation, 17)
+    wait_for(is_at(installation, 6), what=installation.describe)
+    installation.cancel(run)
+    assert installation.wait_until_ended(run) == "CANCELLED", installation.describe()
+    wait_for(lambda: installation.list_left() == [], 180, lambda: str(installation.list_left()))
+    again = installation.retrain()
+    assert installation.wait_until_ended(again) == "COMPLETED", installation.describe()
+    record(
+        installation,
+        "cancelled from Prefect's API",
+        "Cancelled, machines gone; the next one went on from the checkpoints",
+    )
+
+
+def test_the_prefect_server_restarted(installation: Installation) -> None:
+    run = begin(installation, 18, step_s=3.0)
+    wait_for(is_at(installation, 4), what=installation.describe)
+    installation.prefect.stop()
+    time.sleep(5)
+    installation.prefect.start()
+    assert installation.wait_until_ended(run) == "COMPLETED", installation.describe()
+    assert record(installation, "Prefect server killed and started again", "went on") == 0
+
+
+def list_costs(installation: Installation) -> dict[str, Any]:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(installation.mlflow.address)
+    experiment = client.get_experiment_by_name("judgeforge")
+    runs = client.search_runs([experiment.experiment_id], "attributes.run_name = 'retrain'")
+    return runs[0].data.metrics
+
+
+def test_what_machines_cost_stands_in_the_run(installation: Installation) -> None:
+    found = list_costs(installation)
+    assert 0 < found["machines/spent_usd"] < found["machines/estimate_usd"]

@@ -1,0 +1,112 @@
+"""Which stage runs where, how many at a time, and when machines are raised."""
+
+import concurrent.futures
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from flows.placing import Places, is_remote, measure_width
+from flows.remote.progress import FOLDERS, HOME
+from judgeforge.errors import EnvironmentFault
+from judgeforge.params import RunnerParams, load_params
+
+ROOT = Path(__file__).resolve().parents[3]
+GRAPH = {
+    "prepare": set(),
+    "train@direct": {"prepare"},
+    "train@pairwise": {"prepare"},
+    "merge": {"train@direct", "train@pairwise"},
+    "evaluate@merged": {"merge"},
+}
+
+
+@pytest.fixture
+def runner() -> RunnerParams:
+    section = load_params(ROOT / "params.yaml").runner
+    return section.model_copy(update={"provider": "standing", "stages": ("train", "evaluate@merged"), "workers": 2})
+
+
+def test_a_stage_of_a_matrix_is_meant_by_the_name_of_all_or_by_its_own(runner: RunnerParams) -> None:
+    assert [stage for stage in GRAPH if is_remote(stage, runner)] == [
+        "train@direct",
+        "train@pairwise",
+        "evaluate@merged",
+    ]
+    assert not is_remote("evaluate@base", runner)
+    assert not is_remote("train@direct", runner.model_copy(update={"provider": "none"}))
+
+
+def test_places_are_counted_apart(runner: RunnerParams) -> None:
+    places = Places(runner, GRAPH, parallel=1)
+    assert places.has_room("train@pairwise", ["train@direct", "prepare"])
+    assert not places.has_room("evaluate@merged", ["train@direct", "train@pairwise"])
+    assert places.has_room("prepare", ["train@direct", "train@pairwise"])
+    assert not places.has_room("merge", ["prepare"])
+
+
+@pytest.mark.parametrize(("workers", "expected"), [(1, 1), (2, 2), (5, 2)])
+def test_as_many_machines_as_stages_can_run_at_a_time(runner: RunnerParams, workers: int, expected: int) -> None:
+    assert Places(runner.model_copy(update={"workers": workers}), GRAPH, 1).count_machines() == expected
+    assert measure_width({"merge": {"train@direct"}}, lambda _: True) == 1
+
+
+def test_machines_are_raised_once_for_the_first_stage_and_end_with_the_block(runner: RunnerParams) -> None:
+    seen: list[str] = []
+
+    @contextlib.contextmanager
+    def raise_machines(count: int) -> Iterator[str]:
+        seen.append(f"up {count}")
+        try:
+            yield "machines"
+        finally:
+            seen.append("down")
+
+    with Places(runner, GRAPH, 1, raise_machines):
+        pass
+    assert seen == []
+    with pytest.raises(RuntimeError), Places(runner, GRAPH, 1, raise_machines) as places:
+        places.serve()
+        assert seen == [], "nobody asked"
+        ask_from_threads(places)
+        places.ensure_workers()
+        raise RuntimeError
+    assert seen == ["up 2", "down"]
+
+
+def ask_from_threads(places: Places) -> list[Exception | None]:
+    """Ask from two threads, as two stages do, and serve from this one."""
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(places.ensure_workers) for _ in range(2)]
+        while not all(each.done() for each in asked):
+            places.serve()
+    return [each.exception() for each in asked]  # type: ignore[misc]
+
+
+def test_machines_that_cannot_be_had_fail_the_stages_and_are_asked_for_again(runner: RunnerParams) -> None:
+    tries: list[int] = []
+
+    @contextlib.contextmanager
+    def raise_machines(count: int) -> Iterator[str]:
+        tries.append(count)
+        if len(tries) == 1:
+            raise EnvironmentFault("No machine is to be had.", "wait.")
+        yield "machines"
+
+    with Places(runner, GRAPH, 1, raise_machines) as places:
+        failures = ask_from_threads(places)
+        assert any(isinstance(failure, EnvironmentFault) for failure in failures)
+        ask_from_threads(places)
+        assert places.machines == "machines"
+    assert len(tries) == 2
+
+
+def test_whatever_a_stage_keeps_of_its_work_lies_where_it_is_sent_from() -> None:
+    found = []
+    for stage in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].values():
+        words = stage["cmd"].split()
+        found += [words[words.index(option) + 1] for option in ("--checkpoints", "--journal") if option in words]
+    assert len(found) >= 4
+    assert {str(Path(path).parent) for path in found} == {str(HOME / name) for name in FOLDERS}
