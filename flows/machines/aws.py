@@ -124,8 +124,10 @@ class AwsCloud:
 
     def forget_state(self, run: str) -> None:
         """Delete what Terraform remembers of a run."""
+        key = self._site.name_state(run)
         with _explaining("delete Terraform's state"):
-            self._s3.delete_object(Bucket=self._site.state_bucket, Key=self._site.name_state(run))
+            for name in (key, f"{key}.tflock"):  # a killed apply leaves the lock, and no state
+                self._s3.delete_object(Bucket=self._site.state_bucket, Key=name)
 
     def describe_remedy(self, things: Sequence[Thing]) -> str:
         """Return what a person can do to end them."""

@@ -92,8 +92,8 @@ def compute_estimate(settings: RunnerParams, machines: int, expected_minutes: fl
     )
 
 
-def check_budget(estimate: Estimate, max_usd: float | None) -> None:
-    """Refuse a run that cannot end within its budget.
+def check_budget(estimate: Estimate, max_usd: float | None) -> Estimate:
+    """Refuse a run that cannot end within its budget; otherwise give its estimate back.
 
     Raises:
         InputError: not even the least of the estimate fits.
@@ -103,6 +103,7 @@ def check_budget(estimate: Estimate, max_usd: float | None) -> None:
             f"The machines would cost {estimate}; the budget (runner.max_usd) is {max_usd:.2f} USD.",
             "raise the budget, or name cheaper machines, fewer workers or a shorter recipe.",
         )
+    return estimate
 
 
 def compute_spent(machines: Iterable[Machine], choices: Sequence[MachineChoice], now: datetime) -> Spent:

@@ -83,7 +83,8 @@ def _close(guard: "subprocess.Popen[bytes]", folder: Path, log: Log, cause: Base
             while True:
                 code = guard.poll()  # before the reading, so that nothing said at the end is missed
                 for line in said:
-                    log.info("%s", line.rstrip())
+                    level, _, text = line.rstrip().partition(" ")
+                    log.log(logging.getLevelNamesMapping().get(level, logging.INFO), "%s", text)
                 if code is not None:
                     break
                 time.sleep(0.1)
@@ -148,7 +149,7 @@ def main(folder: Path) -> int:
     """Wait until the flow closes the pipe or is gone, then end the machines. Nothing but SIGKILL breaks that off."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stdout)
     log = logging.getLogger("flows.machines")
     log.setLevel(logging.INFO)
     parent = os.getppid()

@@ -23,8 +23,9 @@ from flows.machines.watching import watching_budget
 from judgeforge.errors import EnvironmentFault, InputError
 from judgeforge.params import RunnerParams
 
+_LOG = logging.getLogger("flows.machines")
 _PATIENCE_S = 600.0
-_POLL_S = 30.0
+_POLL_S = 10.0
 
 
 class Machines:
@@ -94,7 +95,7 @@ def gpu_runner(
     commit: str | None = None,
     expected_minutes: float | None = None,
     count_workers: Callable[[], int] | None = None,
-    log: Log | None = None,
+    log: Log = _LOG,
     patience_s: float = _PATIENCE_S,
     poll_s: float = _POLL_S,
 ) -> Iterator[Machines]:
@@ -113,31 +114,22 @@ def gpu_runner(
         poll_s: how often spending is looked at.
 
     Raises:
-        InputError: the budget cannot do, or Terraform or the provider refuses.
-        EnvironmentFault: no machine could be had, or the provider does not answer.
+        InputError, EnvironmentFault: refused; no machine to be had, or no answer.
         BudgetSpentError: the budget is spent.
         MachinesLeftError: machines could not be ended; the message names them.
     """
-    log = log or logging.getLogger("flows.machines")
-    if machines < 1 or not is_run_name(run_id):
-        raise InputError(f"No machines for run {run_id!r}: {machines}.", "give a flow run's id, and one at least.")
-    estimate = compute_estimate(settings, machines, expected_minutes)
-    check_budget(estimate, settings.max_usd)
-    choices = list_runner_choices(settings, site, machines)
+    estimate = check_budget(compute_estimate(settings, machines, expected_minutes), settings.max_usd)
+    tries = list_tries(settings, site, run_id, machines, commit or read_head())
     find_terraform()
     cloud = open_cloud(settings.provider, site)
-    commit = commit or read_head()
     log.info("Machines for run %s: %s.", run_id, estimate)
     raised = Machines(settings, cloud, run_id, estimate)
     try:
         with guarding(settings, site, run_id, patience_s, log) as folder:
-            tries = [(one, build_variables(settings, site, run_id, one, machines, commit)) for one in choices]
             terraform = Terraform(site, run_id, folder, patience_s, log)
             with watching_budget(lambda: raised.look(folder), raised.end, settings.max_usd, poll_s, log):
-                raised.outputs = raise_machines(
-                    terraform, cloud, run_id, tries, machines, settings.start_minutes, count_workers, log
-                )
-                raised.look(folder)
+                minutes = settings.start_minutes
+                raised.outputs = raise_machines(terraform, cloud, run_id, tries, machines, minutes, count_workers, log)
                 yield raised
     finally:
         with contextlib.suppress(EnvironmentFault, InputError):
@@ -145,18 +137,23 @@ def gpu_runner(
         log.info("Spent on machines: %s.", raised.spent())
 
 
-def list_runner_choices(settings: RunnerParams, site: Site, machines: int) -> list[Choice]:
-    """Return the tries for a run.
+def list_tries(
+    settings: RunnerParams, site: Site, run: str, machines: int, commit: str
+) -> list[tuple[Choice, dict[str, Any]]]:
+    """Return the choices for a run in their order, each with Terraform's variables.
 
     Raises:
-        InputError: more than one machine is wanted of a site whose mode is a single one.
+        InputError: the run's name can be none, or more than one machine is wanted of a site that raises a single one.
     """
+    if machines < 1 or not is_run_name(run):
+        raise InputError(f"No machines for run {run!r}: {machines}.", "give a flow run's id, and one at least.")
     if site.mode == "instance" and machines > 1:
         raise InputError(
             f"{machines} machines are wanted, and mode instance of the site's file raises one.",
             "set its mode to group, or runner.workers to 1.",
         )
-    return list_choices(site.mode, [one.type for one in settings.machines], site.subnet_ids, settings.spot)
+    choices = list_choices(site.mode, [one.type for one in settings.machines], site.subnet_ids, settings.spot)
+    return [(choice, build_variables(settings, site, run, choice, machines, commit)) for choice in choices]
 
 
 def read_head() -> str:

@@ -71,8 +71,8 @@ _SIGNS: tuple[tuple[Fault, tuple[str, ...]], ...] = (
         ),
     ),
 )
-_LOCK = re.compile(r"^\s*ID:\s+([0-9a-f-]{36})\s*$", re.MULTILINE)
-_LOCKED_SINCE = re.compile(r"^\s*Created:\s+(\S+ \S+)", re.MULTILINE)
+_LOCK = re.compile(r"(?<![A-Za-z])ID:\s+([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b")
+_LOCKED_SINCE = re.compile(r"(?<![A-Za-z])Created:\s+(\S+ \S+)")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _LONGEST = 600
 

@@ -57,15 +57,30 @@ def raise_machines(
             said = fault.problem
             log.warning("%s", said)
             continue
+        outputs = terraform.read_outputs()
+        _end_strays(cloud, run, outputs, log)
         shortage = _wait(cloud, run, machines, start_minutes, count_workers, log)
         if shortage is None:
-            return terraform.read_outputs()
+            return outputs
         said = shortage
         log.warning("No machine came: %s", said)
     raise EnvironmentFault(
         f"No machine could be had, by none of {len(choices)} choices; the last answer: {said}",
         "name other types in runner.machines, more subnets in the site's file, ask for a higher quota, or wait.",
     )
+
+
+def _end_strays(cloud: Cloud, run: str, outputs: dict[str, Any], log: Log) -> None:
+    """End what was made by an apply whose answer was lost, or which was killed: it would cost beside ours."""
+    group = outputs.get("group_name")
+    kind, ours = ("group", {group}) if group else ("machine", set(outputs.get("instance_ids", [])))
+    try:
+        strays = [thing for thing in cloud.list_things(run) if thing.kind == kind and thing.id not in ours]
+        for thing in strays:
+            log.warning("%s %s is of this run, and in no state of Terraform's; it is ended.", thing.kind, thing.id)
+        cloud.end_things(strays)
+    except EnvironmentFault as fault:
+        log.warning("%s What an earlier apply may have left is ended with the run.", fault.problem)
 
 
 def _wait(

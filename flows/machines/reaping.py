@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from flows.machines.closing import MachinesLeftError
+from flows.machines.closing import MachinesLeftError, end_by_tags
 from flows.machines.cloud import Cloud, Thing, is_run_name
 from flows.machines.guard import RUNS, end_run, is_guarded
 from flows.machines.site import Site
@@ -98,7 +98,11 @@ def reap_machines(
             continue
         log.warning("Run %s is reaped, for %s: %s.", found.run, reason, described)
         try:
-            end_run(settings, site, found.run, RUNS / found.run, patience_s, log)
+            if found.changed or (RUNS / found.run).is_dir():
+                end_run(settings, site, found.run, RUNS / found.run, patience_s, log)
+            else:  # Terraform remembers nothing
+                end_by_tags(cloud, found.run, found.things, patience_s, log)
+                cloud.forget_state(found.run)
             ended.append(found.run)
         except JudgeforgeError as error:
             log.error("%s", error)

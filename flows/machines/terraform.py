@@ -163,7 +163,7 @@ class Terraform:
             )
         fault = classify(errors)
         if fault == "locked" and name != "unlock":
-            self._unlock(ended.text)
+            self._unlock(errors)
             raise PassingFault(problem, "wait for the other Terraform, or see docs/machines.md on locks.")
         if fault in {"unreachable", "throttling"}:
             raise PassingFault(problem, "try again once the cloud answers.")

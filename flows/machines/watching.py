@@ -8,10 +8,57 @@ from types import FrameType
 
 from flows.machines.cost import BudgetSpentError, Spent
 from flows.machines.terraform import Log
-from judgeforge.errors import EnvironmentFault
+from judgeforge.errors import EnvironmentFault, InputError
 
 _SIGNAL = signal.SIGUSR1
 _JOIN_S = 60.0
+
+
+class _Watch:
+    """Looks at what is spent, in a thread of its own; the arguments are those of ``watching_budget``."""
+
+    def __init__(
+        self, look: Callable[[], Spent], stop: Callable[[], None], max_usd: float | None, poll_s: float, log: Log
+    ) -> None:
+        self._look, self._stop, self._max_usd, self._poll_s, self._log = look, stop, max_usd, poll_s, log
+        self.done, self.is_spent = threading.Event(), False
+        main = threading.main_thread()
+        self._main = main.ident if threading.current_thread() is main else None
+
+    @property
+    def in_main(self) -> bool:
+        return self._main is not None
+
+    def run(self) -> None:
+        while True:
+            try:
+                self._look_once()
+            except (EnvironmentFault, InputError) as fault:
+                self._log.warning("What is spent is not known now: %s", fault.problem)
+            if self.done.wait(self._poll_s):
+                return
+
+    def _look_once(self) -> None:
+        spent = self._look()
+        if self._max_usd is None or spent.usd < self._max_usd:
+            return
+        if not self.is_spent:
+            self._log.error("The budget of %.2f USD is spent (%s): the run is stopped.", self._max_usd, spent)
+        self.is_spent = True
+        if self._main is None:
+            self._stop()
+        elif not self.done.is_set():
+            signal.pthread_kill(self._main, _SIGNAL)
+
+    def leave(self, _number: int, _frame: FrameType | None) -> None:
+        if not self.done.is_set():
+            raise self.build_error()
+
+    def build_error(self) -> BudgetSpentError:
+        return BudgetSpentError(
+            f"The machines of this run have cost their budget of {self._max_usd} USD.",
+            "raise runner.max_usd and run again: training goes on from the last checkpoint that was sent.",
+        )
 
 
 @contextlib.contextmanager
@@ -33,46 +80,16 @@ def watching_budget(
     Raises:
         BudgetSpentError: the budget is spent.
     """
-    done, spent = threading.Event(), threading.Event()
-    main = threading.main_thread()
-    in_main = threading.current_thread() is main
-
-    def watch() -> None:
-        while True:
-            try:
-                now = look()
-                if max_usd is not None and now.usd >= max_usd:
-                    if not spent.is_set():
-                        log.error("The budget of %.2f USD is spent (%s): the run is stopped.", max_usd, now)
-                    spent.set()
-                    if in_main and main.ident and not done.is_set():
-                        signal.pthread_kill(main.ident, _SIGNAL)
-                    elif not in_main:
-                        stop()
-            except EnvironmentFault as fault:
-                log.warning("What is spent is not known now: %s", fault.problem)
-            if done.wait(poll_s):
-                return
-
-    def build_error() -> BudgetSpentError:
-        return BudgetSpentError(
-            f"The machines of this run have cost their budget of {max_usd} USD.",
-            "raise runner.max_usd and run again: training goes on from the last checkpoint that was sent.",
-        )
-
-    def leave(_number: int, _frame: FrameType | None) -> None:
-        if not done.is_set():
-            raise build_error()
-
-    thread = threading.Thread(target=watch, name="budget", daemon=True)
-    before = signal.signal(_SIGNAL, leave) if in_main else None
+    watch = _Watch(look, stop, max_usd, poll_s, log)
+    thread = threading.Thread(target=watch.run, name="budget", daemon=True)
+    before = signal.signal(_SIGNAL, watch.leave) if watch.in_main else None
     try:
         thread.start()
         yield
     finally:
-        done.set()
+        watch.done.set()
         thread.join(_JOIN_S)
-        if in_main:
+        if watch.in_main:
             signal.signal(_SIGNAL, before)
-    if spent.is_set():
-        raise build_error()
+    if watch.is_spent:
+        raise watch.build_error()

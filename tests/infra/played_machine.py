@@ -1,4 +1,4 @@
-"""A machine played here: its scripts as Terraform renders them, a metadata service on loopback, processes to watch."""
+"""A machine played on this one: scripts rendered by Terraform, a metadata service on loopback, processes to watch."""
 
 import contextlib
 import json

@@ -81,6 +81,8 @@ def test_a_killed_terraform_has_half_a_line() -> None:
 def test_the_lock_in_the_way_is_named_with_its_time() -> None:
     assert find_lock(LOCKED) == "2d1f9f3a-5d57-0e3c-b1a3-93b7e2b6c1f0"
     assert (find_lock_time(LOCKED) or "").startswith("2026-11-26 14:08:11")
+    framed = "".join(f"│ {line}\n" for line in LOCKED.splitlines())
+    assert find_lock(framed) == find_lock(LOCKED)
     assert (find_lock("Error: other"), find_lock_time("Error: other")) == (None, None)
 
 
