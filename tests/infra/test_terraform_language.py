@@ -93,6 +93,9 @@ def as_expressions(body: object, top: bool = False) -> object:
     """Turn a block as checkov's parser reads it into what a plan's configuration looks like."""
     if isinstance(body, dict):
         kept = {name: value for name, value in body.items() if not name.startswith("__") and not (top and name in META)}
+        for dynamic in kept.pop("dynamic", ()):
+            for name, block in dynamic.items():
+                kept[name] = [*kept.get(name, ()), *block["content"]]
         found = {name: as_expressions(value) for name, value in kept.items()}
         return {name: value or {"constant_value": None} for name, value in found.items()}
     if isinstance(body, list):

@@ -17,8 +17,8 @@ provider "aws" {
 
 locals {
   buckets = {
-    states    = { name = var.states_bucket, keep_days = 90 }
-    artifacts = { name = var.artifacts_bucket, keep_days = var.keep_days }
+    states    = { name = var.states_bucket, keep_days = 90, progress = [] }
+    artifacts = { name = var.artifacts_bucket, keep_days = var.keep_days, progress = ["${var.remote_prefix}/progress/"] }
   }
   tags = { "judgeforge:owner" = var.owner }
 }
@@ -88,6 +88,23 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
     }
     expiration {
       expired_object_delete_marker = true
+    }
+  }
+  # Checkpoints of stages at work: of use until the stage is done, and large.
+  dynamic "rule" {
+    for_each = each.value.progress
+    content {
+      id     = "progress"
+      status = "Enabled"
+      filter {
+        prefix = rule.value
+      }
+      expiration {
+        days = var.progress_days
+      }
+      noncurrent_version_expiration {
+        noncurrent_days = 1
+      }
     }
   }
   depends_on = [aws_s3_bucket_versioning.this] # there are no old versions before

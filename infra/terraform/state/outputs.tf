@@ -5,5 +5,5 @@ output "backend" {
 
 output "remote_url" {
   description = "What the runner takes as remote_url."
-  value       = "s3://${aws_s3_bucket.this["artifacts"].id}/judgeforge"
+  value       = "s3://${aws_s3_bucket.this["artifacts"].id}/${var.remote_prefix}"
 }

@@ -41,3 +41,23 @@ variable "kms_key_arn" {
   type        = string
   default     = null
 }
+
+variable "remote_prefix" {
+  description = "The prefix in the artifacts' bucket that is DVC's remote."
+  type        = string
+  default     = "judgeforge"
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_.=-]+(/[A-Za-z0-9_.=-]+)*$", var.remote_prefix))
+    error_message = "remote_prefix must be a prefix such as team/judgeforge, with no slash at either end."
+  }
+}
+
+variable "progress_days" {
+  description = "How many days checkpoints of stages at work stay below remote_prefix/progress/ after they were written."
+  type        = number
+  default     = 14
+  validation {
+    condition     = var.progress_days >= 1
+    error_message = "progress_days must be 1 or more."
+  }
+}

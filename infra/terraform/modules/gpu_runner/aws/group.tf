@@ -96,8 +96,9 @@ resource "aws_autoscaling_schedule" "end" {
   desired_capacity       = 0
 }
 
+# Asked only after waiting for them: an older provider takes it for an error that there is none yet.
 data "aws_instances" "group" {
-  count = local.in_group && var.machines > 0 ? 1 : 0
+  count = local.in_group && var.machines > 0 && var.capacity_minutes > 0 ? 1 : 0
   instance_tags = {
     "aws:autoscaling:groupName" = aws_autoscaling_group.machine[0].name
   }

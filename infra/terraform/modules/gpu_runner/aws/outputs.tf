@@ -1,5 +1,5 @@
 output "instance_ids" {
-  description = "The machines that are there."
+  description = "The machines that are there; none in mode group if capacity_minutes is 0."
   value       = local.in_group ? sort(flatten(data.aws_instances.group[*].ids)) : aws_instance.machine[*].id
 }
 

@@ -22,7 +22,8 @@ fi
 mkdir -p "$home"
 if ! mountpoint -q "$home"; then
   while read -r disk; do
-    if [ "$(lsblk -n "$disk" | wc -l)" = 1 ] && [ -z "$(lsblk -dno MOUNTPOINT "$disk")" ] && [ -z "$(wipefs "$disk")" ]; then
+    if [ "$(lsblk -n "$disk" | wc -l)" = 1 ] && [ -z "$(lsblk -dno MOUNTPOINT "$disk")" ] &&
+      signatures="$(wipefs "$disk")" && [ -z "$signatures" ]; then
       mkfs.ext4 -q -m 0 "$disk" && mount -o noatime,nosuid,nodev "$disk" "$home"
       break
     fi

@@ -101,6 +101,16 @@ run "group_of_none" {
   }
 }
 
+run "group_that_nobody_waits_for" {
+  variables {
+    capacity_minutes = 0
+  }
+  assert {
+    condition     = aws_autoscaling_group.machine[0].wait_for_capacity_timeout == "0m" && length(output.instance_ids) == 0
+    error_message = "The apply waits for machines, or asks for some that need not be there."
+  }
+}
+
 run "single_machine" {
   variables {
     mode     = "instance"
