@@ -4,16 +4,29 @@ import contextlib
 from collections.abc import Iterator
 from typing import Literal
 
-from prefect.client.orchestration import get_client
+import httpx
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
+from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import StateType
+from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
 from prefect.concurrency.sync import concurrency
+from prefect.runtime import flow_run as current
 from prefect.settings import get_current_settings
 
 from judgeforge.errors import EnvironmentFault
 
 WhenBusy = Literal["wait", "refuse"]
-_ONE_TRY_S = 1.0
 _LEASE_S = 300.0
-"""A holder that died gives its place up after so long; a living one renews it."""
+"""A living holder renews its lease in time, also where the server is away for some minutes."""
+
+_AT_WORK = [StateType.RUNNING, StateType.CANCELLING]
 
 
 def name_limit(model: str) -> str:
@@ -38,21 +51,40 @@ def one_at_a_time(model: str, when_busy: WhenBusy) -> Iterator[None]:
     name = name_limit(model)
     with get_client(sync_client=True) as client:
         client.upsert_global_concurrency_limit_by_name(name=name, limit=1)
+        _free_if_left(client, name)
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(
                 concurrency(
                     name,
-                    timeout_seconds=_ONE_TRY_S if when_busy == "refuse" else None,
+                    max_retries=0 if when_busy == "refuse" else None,
                     lease_duration=_LEASE_S,
                     strict=True,
                     raise_on_lease_renewal_failure=False,  # a server that is away for a while ends no retraining
                 )
             )
-        except TimeoutError as error:
-            raise EnvironmentFault(
-                f"Another retraining of {model} is at work.",
-                f"wait for it, or cancel it; one that died is forgotten after {_LEASE_S:.0f} s "
-                f"('prefect gcl inspect {name}').",
-            ) from error
+        except ConcurrencySlotAcquisitionError as error:
+            raise _explain(error, model) from error
         yield
+
+
+def _free_if_left(client: SyncPrefectClient, name: str) -> None:
+    """Free a place whose holder is gone: killed, it keeps it for minutes; if the server started anew, for ever."""
+    if not client.read_global_concurrency_limit_by_name(name).active_slots:
+        return
+    others = client.read_flow_runs(
+        flow_filter=FlowFilter(name=FlowFilterName(any_=["retrain"])),
+        flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_AT_WORK))),
+    )
+    if all(str(run.id) == current.id for run in others):
+        client.update_global_concurrency_limit(name, GlobalConcurrencyLimitUpdate(active_slots=0))
+
+
+def _explain(error: ConcurrencySlotAcquisitionError, model: str) -> EnvironmentFault:
+    cause = error.__cause__
+    if isinstance(cause, httpx.HTTPStatusError) and cause.response.status_code == httpx.codes.LOCKED:
+        return EnvironmentFault(
+            f"Another retraining of {model} is at work.",
+            "wait for it, cancel it, or start this one with when_busy: wait.",
+        )
+    return EnvironmentFault(f"The Prefect server gives no place for a retraining of {model}: {cause}.", "see its log.")

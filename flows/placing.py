@@ -11,7 +11,7 @@ from prefect.settings import get_current_settings
 from flows.commands import is_stopping
 from flows.pipeline import Graph, ask_dvc
 from judgeforge.errors import EnvironmentFault, InputError, JudgeforgeError
-from judgeforge.params import RunnerParams
+from judgeforge.params import HEARTBEAT_S, RunnerParams
 
 _WAKE_S = 0.5
 
@@ -28,9 +28,17 @@ def check_places(runner: RunnerParams) -> None:
     """Check before anything runs that stages can go where they are to go.
 
     Raises:
-        InputError: workers of a pool need a lasting Prefect server.
+        InputError: workers of a pool need a lasting Prefect server, and heartbeats.
     """
-    if runner.provider != "none" and not get_current_settings().api.url:
+    if runner.provider == "none":
+        return
+    settings = get_current_settings()
+    if settings.flows.heartbeat_frequency is None:
+        raise InputError(
+            "This flow sends no heartbeats, without which lost machines are not known.",
+            f"set PREFECT_FLOWS_HEARTBEAT_FREQUENCY={HEARTBEAT_S}, as prefect.yaml does.",
+        )
+    if not settings.api.url:
         raise InputError(
             f"runner.provider is {runner.provider}, but no Prefect server is named that workers could ask.",
             "set PREFECT_API_URL, or set runner.provider to none.",

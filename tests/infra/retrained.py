@@ -59,7 +59,7 @@ class Installation:
         self.mlflow.start()
         site = {
             "environment": {"MLFLOW_TRACKING_URI": self.mlflow.address, "STAGE_LOG": str(self.log)},
-            "repository_url": str(self.origin),
+            "repository_url": f"file://{self.origin}",
             "prefect_api_url": self.prefect.address,
         }
         self.cloud = Folder(folder / "site", moto, network, front.address, **site)

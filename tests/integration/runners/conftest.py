@@ -83,8 +83,8 @@ class Project:
 FLOW = """
 # Everything of a retraining but its registration: the small stages make no judge.
 import signal
+from flows.commands import ending_commands  # before Prefect: flows set its heartbeats
 from prefect import flow
-from flows.commands import ending_commands
 from flows.pipeline import find_stale_stages, load_graph, select_stages
 from flows.placing import check_places
 from flows.remote.running import Order
@@ -107,9 +107,15 @@ run_program(stages_alone)
 
 
 def write_params(project: Path, **runner: Any) -> None:
+    """Write params.yaml, with a model of the project's own: tests share a server, which keeps progress by its name."""
     document = yaml.safe_load((ROOT / "params.yaml").read_text())
     document["runner"] |= {"provider": "standing", "stages": ["train"], "lost_after_s": 90, "sync_every_s": 2} | runner
+    document["promote"]["model_name"] = name_model(project)
     (project / "params.yaml").write_text(yaml.safe_dump(document))
+
+
+def name_model(project: Path) -> str:
+    return f"judge-{project.parent.name.replace('_', '-')[-40:]}"
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from tests.integration.runners.conftest import Project, write_params
+from flows.remote.progress import name_artifact
+from tests.integration.runners.conftest import Project, name_model, write_params
 
 pytestmark = pytest.mark.slow
 SLOW = {"train-direct": {"steps": 12, "step_s": 1.0}, "train-pairwise": {"steps": 3, "step_s": 0.2}}
@@ -32,7 +33,7 @@ def has_step(project: Project, stage: str, step: int) -> bool:
 
 def is_synced(project: Project) -> bool:
     listed = httpx.post(f"{project.server.address}/artifacts/filter", json={}).json()
-    return any(entry["key"] == "progress-judgeforge-judge-train-direct" for entry in listed)
+    return any(entry["key"] == name_artifact(name_model(project.path), "train@direct") for entry in listed)
 
 
 def list_runs(project: Project, flow: str) -> list[dict[str, str]]:
@@ -69,7 +70,7 @@ def test_a_lost_machine_costs_what_was_not_sent_yet(project: Project, wait_for: 
     project.set_pace(SLOW | {"train-direct": {"steps": 25, "step_s": 1.0}})
     first = project.add_worker("one")
     flow = project.start_flow()
-    wait_for(lambda: has_step(project, "train-direct", 8) and is_synced(project), what=first.read_log)
+    wait_for(lambda: is_synced(project) and has_step(project, "train-direct", 8), what=first.read_log)
     first.lose()
     second = project.add_worker("two")
     output = finish(flow)
