@@ -150,21 +150,21 @@ def _link_flow_run(run: FlowRun) -> list[Link]:
     return [Link("Flow run", address)] if address else []
 
 
-def tell_failure(flow: Any, run: FlowRun, state: Any) -> None:
+def tell_failure(flow: Any, flow_run: FlowRun, state: Any) -> None:
     """Tell of a flow run that failed, crashed or was cancelled: a hook for ``on_failure`` and its like.
 
     A flow that another one called says nothing: its caller fails, too, and tells.
 
     Args:
-        flow: Prefect's, as the next ones.
-        run: which.
+        flow: Prefect's, as the next ones; its runner names them when it calls.
+        flow_run: which.
         state: how it ended.
     """
-    if run.parent_task_run_id is not None:
+    if flow_run.parent_task_run_id is not None:
         return
     body = f"{state.name}: {state.message or 'no message'}"
-    links = [] if FlowRunContext.get() else _link_flow_run(run)
-    notify("failure", f"{flow.name} ({run.name}) {state.name.lower()}", body, links)
+    links = [] if FlowRunContext.get() else _link_flow_run(flow_run)
+    notify("failure", f"{flow.name} ({flow_run.name}) {state.name.lower()}", body, links)
 
 
 TELL: list[Any] = [tell_failure]

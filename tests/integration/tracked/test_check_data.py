@@ -141,3 +141,14 @@ def test_a_night_without_news_asks_dvc_once(nightly: Path, project: Path, monkey
     assert module.check_data.fn() == "nothing changed"
     assert asked == ["status"]
     assert list_runs(project) == []
+
+
+def test_a_night_beside_a_retraining_is_skipped_and_is_no_failure(project: Path, store: Any) -> None:
+    from flows import check_data as module
+    from flows.workspace import workspace_lock
+
+    with workspace_lock():
+        state = module.check_data.fn()
+    assert (state.type.value, state.name) == ("COMPLETED", "Skipped")
+    assert "at work here" in state.message
+    assert list_runs(project) == []

@@ -1,13 +1,16 @@
 """Notifications through a real Prefect server, to a webhook and a mail server on loopback."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.integration.tracked.receivers import receiving_mail, receiving_webhook
@@ -46,6 +49,23 @@ def outer(nested):
 @flow(name="fine")
 def fine():
     return notify("promotion", "version 7 is champion", "It is better by 0.1.", link_version("my judge", "7"))
+"""
+
+HANG = """
+import os, time
+from pathlib import Path
+import flows
+from flows.notify import TELL
+from prefect import flow
+
+@flow(name="hang", on_failure=TELL, on_crashed=TELL, on_cancellation=TELL)
+def hang():
+    Path("pid.part").write_text(str(os.getpid()))
+    Path("pid.part").rename("pid")
+    time.sleep(600)
+
+if __name__ == "__main__":
+    hang.serve(name="nightly")
 """
 
 
@@ -113,3 +133,45 @@ def test_without_blocks_nothing_is_sent(told: Any) -> None:
     posts.clear()
     assert "[]" in run(FLOWS + "print(fine())")
     assert posts == []
+
+
+def wait_for(found: Any, what: str, limit_s: float = 180) -> Any:
+    deadline = time.monotonic() + limit_s
+    while not (value := found()):
+        assert time.monotonic() < deadline, what
+        time.sleep(0.3)
+    return value
+
+
+def test_a_flow_that_was_killed_is_told_by_whoever_started_it(
+    told: Any, prefect_server: dict[str, str], tmp_path: Path
+) -> None:
+    posts, *_ = told
+    posts.clear()
+    (tmp_path / "hang.py").write_text(HANG)
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "src")])
+    variables = {"PYTHONPATH": paths, "JUDGEFORGE_NOTIFY_BLOCKS": "custom-webhook/ops"}
+    with (tmp_path / "log").open("wb") as log:
+        runner = subprocess.Popen(
+            [sys.executable, "hang.py"],
+            cwd=tmp_path,
+            env=os.environ | prefect_server | variables,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    address = prefect_server["PREFECT_API_URL"]
+    try:
+        deployed = wait_for(
+            lambda: httpx.get(f"{address}/deployments/name/hang/nightly", timeout=10).json().get("id"), "no deployment"
+        )
+        httpx.post(f"{address}/deployments/{deployed}/create_flow_run", json={}, timeout=10).raise_for_status()
+        wait_for((tmp_path / "pid").exists, (tmp_path / "log").read_text()[-2000:])
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+        wait_for(lambda: posts, "nobody was told")
+    finally:
+        os.killpg(runner.pid, signal.SIGKILL)
+        runner.wait()
+    assert posts[0]["subject"].startswith("judgeforge, failure: hang ("), posts
+    assert posts[0]["subject"].endswith(" crashed")
+    assert "/runs/flow-run/" in posts[0]["body"]
