@@ -16,7 +16,8 @@ from prefect.types._datetime import now
 from judgeforge.params import HEARTBEAT_S
 
 _HEARTBEAT = "prefect.flow-run.heartbeat"
-_MOST_EVENTS = 200
+_PAGE = 50
+"""The most that a server gives at a time."""
 
 
 def is_silent(client: SyncPrefectClient, run: UUID, judge: UUID, since: datetime, lost_after_s: int) -> bool:
@@ -50,4 +51,9 @@ def _list_heartbeats(client: SyncPrefectClient, run: UUID, start: datetime) -> l
         event=EventNameFilter(name=[_HEARTBEAT]),
         resource=EventResourceFilter(id=[f"prefect.flow-run.{run}"]),
     )
-    return [event.occurred for event in client.read_events(filter=chosen, limit=_MOST_EVENTS).events]
+    page = client.read_events(filter=chosen, limit=_PAGE)
+    found = list(page.events)
+    while page.next_page:
+        page = client.read_events_page(str(page.next_page))
+        found += page.events
+    return [event.occurred for event in found]

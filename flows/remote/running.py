@@ -130,12 +130,19 @@ def _watch(client: SyncPrefectClient, run: FlowRun, runner: RunnerParams, log: L
                 waiting_since = time.monotonic()
                 _expect_a_sign(client, run, runner)
         except (httpx.TransportError, PrefectHTTPStatusError) as error:
+            if not _may_pass(error):
+                raise
             if time.monotonic() - heard > _SERVER_AWAY_S:
                 raise EnvironmentFault(
                     f"The Prefect server has been away for too long: {error}.", "start it."
                 ) from error
             log.debug("The Prefect server does not answer: %s", error)
     return run
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether a server that is away or overburdened explains an error; one that understood and refuses is our defect."""
+    return not isinstance(error, httpx.HTTPStatusError) or error.response.status_code >= 500
 
 
 def _expect_a_worker(client: SyncPrefectClient, run: FlowRun, runner: RunnerParams, since: float) -> None:
