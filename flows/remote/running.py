@@ -141,7 +141,7 @@ def _watch(client: SyncPrefectClient, run: FlowRun, runner: RunnerParams, log: L
 
 
 def _may_pass(error: Exception) -> bool:
-    """Whether a server that is away or overburdened explains an error; one that understood and refuses is our defect."""
+    """Whether a server that is away or overburdened explains an error; a refusal is our defect."""
     return not isinstance(error, httpx.HTTPStatusError) or error.response.status_code >= 500
 
 
