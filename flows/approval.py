@@ -1,7 +1,5 @@
 """A person's approval: the flow run pauses with the decision in view until somebody answers in Prefect."""
 
-from pathlib import Path
-
 from prefect.artifacts import create_markdown_artifact
 from prefect.exceptions import FlowPauseTimeout
 from prefect.flow_runs import pause_flow_run
@@ -10,9 +8,9 @@ from prefect.settings import get_current_settings
 from pydantic import Field
 
 from flows.logs import Log
+from flows.promote import DECISION
 from judgeforge.files import load_json, read_text
 
-DECISION = Path("reports/decision.json")
 _HOUR_S = 3600
 
 

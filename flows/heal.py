@@ -24,10 +24,12 @@ from prefect.states import Cancelling, Crashed
 from pydantic import Field
 
 from flows.logs import find_logger
+from flows.notify import notify
 from flows.remote.health import is_silent
 from flows.remote.running import name_tag
 from judgeforge.params import HEARTBEAT_S
 
+_ADVICE = "Its machines are ended by their guard or the reaper; run it again: it goes on where it was."
 FLOWS = ("retrain", "reproduce", "check-data", "watch-champion", "on-demand", "promote", "reap", "heal")
 _ALIVE = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING]
 
@@ -56,6 +58,7 @@ def heal(lost_after_s: Annotated[int, Field(ge=3 * HEARTBEAT_S)] = 180) -> list[
                 client.set_flow_run_state(run.id, Crashed(message=message), force=True)
                 log.warning("Flow run %s is lost: %s", run.name, message)
                 lost.append(run.name)
+                notify("failure", f"flow run {run.name} is lost", f"{message} {_ADVICE}")
                 _cancel_stages(client, run.id)
     log.info("%d runs are lost.", len(lost))
     return lost

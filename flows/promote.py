@@ -1,6 +1,7 @@
 """The flow ``promote``: register the judge that params.yaml names and let the gate decide. ``retrain`` ends so, too."""
 
 import sys
+from pathlib import Path
 from typing import Literal
 
 from prefect import flow, task
@@ -9,9 +10,12 @@ from pydantic import PositiveInt
 
 from flows.commands import ending_commands, explain_exit, run_command
 from flows.logs import find_logger
+from flows.notify import TELL, link_run, link_version, notify
+from judgeforge.files import load_json
 from judgeforge.tracking import PARENT_VARIABLE, check_tracking_server
 
 Outcome = Literal["registered", "promoted", "refused", "awaits approval"]
+DECISION = Path("reports/decision.json")
 AWAITED: Outcome = "awaits approval"
 _LONGEST_REASON = 500  # as judgeforge.promote takes it
 _REFUSED, _AWAITED = 3, 4
@@ -45,7 +49,18 @@ def promote_judge(
         return AWAITED
     if finished.code:
         raise explain_exit("promote", finished.code, finished.output)
-    return "promoted" if to == "champion" else "registered"
+    if to != "champion":
+        return "registered"
+    _tell_promotion(parent_run)
+    return "promoted"
+
+
+def _tell_promotion(parent_run: str | None) -> None:
+    decision = load_json(DECISION)
+    model = decision["model"]
+    before = f"It takes the place of version {decision['champion']}." if decision["champion"] else "It is the first."
+    links = [*link_version(model, str(decision["version"])), *(link_run(parent_run) if parent_run else [])]
+    notify("promotion", f"{model} version {decision['version']} is champion", before, links)
 
 
 def seek_approval(why: str, force: bool, hours: int) -> Outcome:
@@ -70,7 +85,7 @@ def seek_approval(why: str, force: bool, hours: int) -> Outcome:
         return promote_judge("champion", reason, force, approved=(version, answer.name))
 
 
-@flow(name="promote")
+@flow(name="promote", on_failure=TELL, on_crashed=TELL, on_cancellation=TELL)
 def promote(
     to: Literal["challenger", "champion"] = "champion",
     why: str = "",

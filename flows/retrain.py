@@ -18,6 +18,8 @@ from pydantic import PositiveInt
 from flows.alone import WhenBusy, one_at_a_time
 from flows.commands import ending_commands
 from flows.logs import find_logger
+from flows.machines.cost import BudgetSpentError
+from flows.notify import TELL, link_run, notify
 from flows.order import Future, run_in_order, settling
 from flows.pipeline import Graph, find_stale_stages, load_graph, select_stages
 from flows.placing import Places, check_places, check_remote, is_remote
@@ -55,7 +57,7 @@ for _name in ("prefect.flow_runs", "prefect.task_runs"):
     logging.getLogger(_name).addFilter(_OneLine())
 
 
-@flow(name="retrain")
+@flow(name="retrain", on_failure=TELL, on_crashed=TELL, on_cancellation=TELL)
 def retrain(
     promote: bool = True,
     max_parallel: PositiveInt | None = None,
@@ -126,7 +128,11 @@ def run_stages(stages: Graph, order: Order, parallel: int, lock: int) -> dict[st
             futures.append(future)
             return future
 
-        run_in_order(stages, places.has_room, submit, places.serve)
+        try:
+            run_in_order(stages, places.has_room, submit, places.serve)
+        except BudgetSpentError as error:
+            notify("budget", error.problem, error.remedy, link_run(order.parent_run) if order.parent_run else [])
+            raise
     return describe_cost(places.machines)
 
 
