@@ -35,6 +35,12 @@ RUNNER = {
     "sync_every_s": 2,
     "max_usd": 20.0,
 }
+_BLOCK = """
+import sys
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
+data = {"subject": "{{subject}}", "body": "{{body}}"}
+CustomWebhookNotificationBlock(name="ops", url=sys.argv[1], json_data=data).save("ops")
+"""
 _DEAD = ("COMPLETED", "FAILED", "CANCELLED", "CRASHED")
 
 
@@ -46,9 +52,11 @@ class Installation:
         moto: plays the cloud.
         network: that machines are raised in.
         front: what the flow reaches the cloud by, so that a test may cut it.
+        webhook: address that people are told at.
     """
 
-    def __init__(self, folder: Path, moto: Moto, network: Network, front: Front) -> None:
+    def __init__(self, folder: Path, moto: Moto, network: Network, front: Front, webhook: str) -> None:
+        self._webhook = webhook
         self.folder, self.moto, self.front = folder, moto, front
         self.prefect = PrefectServer(folder / "prefect")
         (folder / "mlflow").mkdir()
@@ -75,6 +83,7 @@ class Installation:
         )
         self.machines = PlayedMachines(moto, folder / "machines", self._clean_environment() | moto.environment())
         self.worker: Worker | None = None
+        self.told: list[dict[str, Any]] = []
 
     @staticmethod
     def _clean_environment() -> dict[str, str]:
@@ -132,6 +141,7 @@ class Installation:
         for pool in ("judgeforge", "judgeforge-gpu"):
             self.run("prefect", "--no-prompt", "work-pool", "create", pool, "--type", "process")
         self.run("prefect", "--no-prompt", "deploy", "--all")
+        self.run(sys.executable, "-c", _BLOCK, self._webhook)
         self.start_worker()
 
     def change_data(self, quality: int) -> None:

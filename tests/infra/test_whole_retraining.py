@@ -17,9 +17,10 @@ import pytest
 from front import run_front
 from played import find_processes, wait_for
 from rented import Moto, Site
-from retrained import Installation
+from retrained import MODEL, Installation
 
 from judgeforge.files import write_text
+from tests.integration.tracked.receivers import receiving_webhook
 
 pytestmark = pytest.mark.slow
 STEPS = 12
@@ -30,8 +31,9 @@ ROWS: list[tuple[str, str, str, str]] = []
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory, moto_server: Moto) -> Iterator[Installation]:
     moto_server.reset()
-    with run_front(moto_server.address) as front:
-        made = Installation(tmp_path_factory.mktemp("whole"), moto_server, Site(moto_server), front)
+    with run_front(moto_server.address) as front, receiving_webhook() as (webhook, told):
+        made = Installation(tmp_path_factory.mktemp("whole"), moto_server, Site(moto_server), front, webhook)
+        made.told = told
         try:
             made.make_project(graded=True)
             with made.machines:
@@ -86,6 +88,9 @@ def test_in_peace_the_data_change_machines_come_train_at_once_and_go(installatio
         run = begin(installation, quality) if version > 1 else begin_first(installation)
         assert installation.wait_until_ended(run) == "COMPLETED", installation.describe()
         assert installation.read_champion() == version
+        assert f"{MODEL} version {version} is champion" in installation.told[-1]["subject"]
+        assert f"{installation.mlflow.address}/#/models/{MODEL}/versions/{version}" in installation.told[-1]["body"]
+        assert f"/runs/flow-run/{run}" in installation.told[-1]["body"]
         assert installation.machines.most == 2
         assert set(installation.count_runs().values()) == {1}
         machines = {find_machine(installation, f"train-{name}") for name in ("direct", "pairwise")}
@@ -129,6 +134,7 @@ def test_the_flow_killed(installation: Installation) -> None:
     wait_for(is_at(installation, 6), what=installation.describe)
     installation.kill_flow(run)
     assert installation.wait_until_ended(run) == "CRASHED"
+    wait_for(lambda: any("crashed" in each["subject"] for each in installation.told), 60)
     wait_for(lambda: installation.moto.live_instances() == [], 120)
     again = installation.retrain()
     assert installation.wait_until_ended(again) == "COMPLETED", installation.describe()
