@@ -78,6 +78,7 @@ class Installation:
                 **self.prefect.environment(),
                 "MLFLOW_TRACKING_URI": self.mlflow.address,
                 "STAGE_LOG": str(self.log),
+                "JUDGEFORGE_NOTIFY_BLOCKS": "custom-webhook/ops",
                 "PYTHONPATH": f"{self.checkout / 'src'}{os.pathsep}{self.checkout}",
             }
         )
