@@ -21,7 +21,7 @@ export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: help setup setup-vllm setup-examples setup-infra setup-browser setup-postgres demo test test-slow test-vllm test-examples test-infra check bench \
+.PHONY: help setup setup-vllm setup-examples setup-infra setup-browser setup-postgres demo test test-slow test-vllm test-examples test-infra fault-table check bench \
   bench-gpu ablation smoke constraints clean
 
 help: ## List the commands
@@ -97,7 +97,10 @@ test-examples: setup-vllm setup-examples ## Run the examples with the packages t
 	pytest -m examples
 
 test-infra: setup-infra ## Run the tests of infra/: Terraform for real, against an AWS that moto plays on loopback
-	pytest -m infra -n $(JOBS) --dist loadfile
+	pytest -m "infra and not slow" -n $(JOBS) --dist loadfile
+
+fault-table: setup-infra ## Run whole retrainings over played machines, one for each fault, and write docs/faults.md (half an hour)
+	JUDGEFORGE_FAULT_TABLE=docs/faults.md pytest -m "infra and slow" tests/infra/test_whole_retraining.py
 
 check: setup ## Lint, types, import contracts, architecture tests, Terraform's format
 	ruff check .

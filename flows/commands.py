@@ -12,13 +12,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from flows.pipeline import explain_dvc
+from flows.pipeline import explain_dvc, is_busy
 from judgeforge.errors import EnvironmentFault, InputError, JudgeforgeError, NotComputedError
 
 _KEPT_LINES = 200
 _GRACE_S = 10.0
 """For a stage to close its files and mark its run after SIGTERM, before SIGKILL."""
 
+_BUSY_PAUSE_S, _BUSY_LIMIT_S = 1.0, 1800.0
 _EXIT = re.compile(r"^ERROR: failed to reproduce .*, exited with (-?\d+)$", re.MULTILINE)
 _MESSAGE = re.compile(r"^error: (.*?)(?: Remedy: (.*))?$")
 _running: dict[int, subprocess.Popen[str]] = {}
@@ -90,6 +91,28 @@ def run_command(
     finally:
         with _registering:
             _running.pop(process.pid, None)
+
+
+def run_dvc(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    log: Callable[[str], None],
+    keep_open: Iterable[int] = (),
+) -> Finished:
+    """Run DVC as ``run_command`` does, again and again while another DVC command holds the project.
+
+    Args:
+        arguments: of ``dvc``.
+        environment: variables to add.
+        log: takes one line.
+        keep_open: file descriptors that the command inherits.
+    """
+    deadline = time.monotonic() + _BUSY_LIMIT_S
+    while True:
+        finished = run_command([sys.executable, "-m", "dvc", *arguments], environment, log, keep_open)
+        if not (finished.code and is_busy(finished.output) and time.monotonic() < deadline):
+            return finished
+        time.sleep(_BUSY_PAUSE_S)  # DVC waits three seconds; another stage's outputs may take it longer to hash
 
 
 @contextlib.contextmanager

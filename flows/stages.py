@@ -1,23 +1,19 @@
 """The task ``stage``: bring one stage up to date, here or on a worker of the pool."""
 
-import sys
-import time
 from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.tasks import exponential_backoff
 
-from flows.commands import Finished, explain_stage, is_stopping, run_command
+from flows.commands import Finished, explain_stage, is_stopping, run_dvc
 from flows.logs import find_logger
-from flows.pipeline import is_busy
 from flows.placing import Places
 from flows.remote.running import Order, run_remotely
 from judgeforge.errors import EnvironmentFault, NotComputedError
 from judgeforge.stage import CACHED_ONLY_VARIABLE
 from judgeforge.tracking import PARENT_VARIABLE
 
-_BUSY_PAUSE_S, _BUSY_LIMIT_S = 1.0, 1800.0
 REMOTE_RETRIES = 5
 """More than of a stage that runs here: interruptible machines are taken away, and the stage goes on where it was."""
 
@@ -80,12 +76,9 @@ def _take_from_cache(stage: str, lock: int | None) -> bool:
 
 def _reproduce(stage: str, lock: int | None, variables: dict[str, str], *options: str) -> Finished:
     log = find_logger()
-    command = [sys.executable, "-m", "dvc", "repro", "--single-item", *options, stage]
-    deadline = time.monotonic() + _BUSY_LIMIT_S
-    while True:
-        finished = run_command(
-            command, variables, lambda line: log.info("%s | %s", stage, line), () if lock is None else (lock,)
-        )
-        if not (finished.code and is_busy(finished.output) and time.monotonic() < deadline):
-            return finished
-        time.sleep(_BUSY_PAUSE_S)  # DVC waits three seconds; another stage's outputs may take it longer to hash
+    return run_dvc(
+        ["repro", "--single-item", *options, stage],
+        variables,
+        lambda line: log.info("%s | %s", stage, line),
+        () if lock is None else (lock,),
+    )

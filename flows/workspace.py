@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from flows.data_note import note_data
 from judgeforge.errors import EnvironmentFault, InputError
 from judgeforge.files import load_json, write_json
 from judgeforge.lineage import LOCK_FILE
@@ -60,6 +61,7 @@ def has_been_retrained(params: Params, promote: bool) -> bool:
 def note_retrained(params: Params, promote: bool) -> None:
     """Note that the state of dvc.lock has been recorded and registered."""
     write_json(_NOTE, {"key": _describe(params), "promote": promote})
+    note_data()
 
 
 def _describe(params: Params) -> str:

@@ -21,14 +21,14 @@ from flows.machines.detached import find_process, note_process, start_detached
 from flows.machines.opening import open_cloud
 from flows.machines.signals import deferring_signals
 from flows.machines.site import Site, parse_site
-from flows.machines.terraform import Log, Terraform
+from flows.machines.terraform import DESCRIPTION, Log, Terraform
 from flows.machines.variables import build_any_variables
 from judgeforge.errors import EnvironmentFault, InputError, JudgeforgeError
 from judgeforge.files import load_json, write_json
 from judgeforge.params import RunnerParams
 
 RUNS = Path(".judgeforge/machines")
-_RUN, _NOTE, _FAILURE, _LOG = "run.json", "guard.json", "failure.json", "closing.log"
+_NOTE, _FAILURE, _LOG = "guard.json", "failure.json", "closing.log"
 _LOOK_S = 1.0
 _EARLIER_S = 1800.0
 """For the machines of an earlier try of the same run to be gone."""
@@ -54,7 +54,7 @@ def guarding(settings: RunnerParams, site: Site, run: str, patience_s: float, lo
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _FAILURE).unlink(missing_ok=True)
     described = {"settings": settings.model_dump(mode="json"), "site": site.model_dump(mode="json")}
-    write_json(folder / _RUN, described | {"run": run, "patience_s": patience_s})
+    write_json(folder / DESCRIPTION, described | {"run": run, "patience_s": patience_s})
     command = [sys.executable, "-m", "flows.machines.guard", str(folder)]
     guard = start_detached(command, Path.cwd(), folder / _LOG, os.environ, piped=True)
     try:
@@ -124,9 +124,9 @@ def close_folder(folder: Path, log: Log) -> None:
     Raises:
         JudgeforgeError: as ``close_run``; the folder stays.
     """
-    described: dict[str, Any] = load_json(folder / _RUN)
+    described: dict[str, Any] = load_json(folder / DESCRIPTION)
     site, settings = (
-        parse_site(described["site"], str(folder / _RUN)),
+        parse_site(described["site"], str(folder / DESCRIPTION)),
         RunnerParams.model_validate(described["settings"]),
     )
     end_run(settings, site, described["run"], folder, described["patience_s"], log)

@@ -7,7 +7,7 @@ from typing import Any
 from flows.machines.choices import Choice
 from flows.machines.cloud import Cloud
 from flows.machines.terraform import CapacityFault, Log, Terraform
-from judgeforge.errors import EnvironmentFault
+from judgeforge.errors import EnvironmentFault, JudgeforgeError
 
 _POLL_S = 2.0
 _SHORT_S = 120.0
@@ -83,6 +83,15 @@ def _end_strays(cloud: Cloud, run: str, outputs: dict[str, Any], log: Log) -> No
         log.warning("%s What an earlier apply may have left is ended with the run.", fault.problem)
 
 
+def _count(count_workers: Callable[[], int]) -> int:
+    try:
+        return count_workers()
+    except JudgeforgeError:
+        raise
+    except Exception as error:  # whatever the caller asks with; it may be restarting
+        raise EnvironmentFault(f"Workers could not be counted: {error!r}.", "look at the Prefect server.") from error
+
+
 def _wait(
     cloud: Cloud,
     run: str,
@@ -99,7 +108,7 @@ def _wait(
         try:
             states = [machine.state for machine in cloud.list_machines(run)]
             running = states.count("running")
-            working = count_workers() if count_workers else running
+            working = _count(count_workers) if count_workers else running
             if min(running, working) >= machines:
                 log.info("%d machines run.", running)
                 return None

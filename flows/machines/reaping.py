@@ -9,7 +9,7 @@ from flows.machines.closing import MachinesLeftError, end_by_tags
 from flows.machines.cloud import Cloud, Thing, is_run_name
 from flows.machines.guard import RUNS, end_run, is_guarded
 from flows.machines.site import Site
-from flows.machines.terraform import Log
+from flows.machines.terraform import DESCRIPTION, Log
 from judgeforge.errors import EnvironmentFault, JudgeforgeError
 from judgeforge.params import RunnerParams
 
@@ -62,7 +62,7 @@ def decide(life: Life, expired: bool, guarded: bool) -> str | None:
 def find_left(cloud: Cloud) -> list[Found]:
     """Ask the provider and this machine's notes what there is of the owner's runs."""
     things, states = cloud.list_things(), cloud.list_states()
-    folders = {path.parent.name for path in RUNS.glob("*/run.json")}
+    folders = {path.parent.name for path in RUNS.glob(f"*/{DESCRIPTION}")}
     runs = sorted(filter(is_run_name, {thing.run for thing in things} | set(states) | folders))
     return [Found(run, tuple(one for one in things if one.run == run), states.get(run)) for run in runs]
 

@@ -22,6 +22,9 @@ from judgeforge.files import write_json
 
 TERRAFORM_VARIABLE = "JUDGEFORGE_TERRAFORM"
 SOURCE = Path("infra/terraform")
+DESCRIPTION = "run.json"
+"""In the folder of a run that was raised from there, and not only found by the reaper."""
+
 _ROOT = "runner"
 _VARIABLES = "judgeforge.auto.tfvars.json"
 _UNSAVED = "errored.tfstate"
@@ -178,12 +181,13 @@ class Terraform:
         )
 
     def _unlock(self, text: str) -> None:
-        """Take a lock away whose Terraform is dead: one of this machine that is at work no more, or a very old one."""
+        """Take a lock away whose Terraform is dead: one of this folder that is at work no more, or a very old one."""
         lock, since = find_lock(text), find_lock_time(text)
         if lock is None or find_process(self._note):
             return
         is_old = since is not None and datetime.now(UTC) - _parse_time(since) > _LOCK_AGE
-        if is_old or f"@{socket.gethostname()}" in text:
+        is_ours = f"@{socket.gethostname()}" in text and (self._folder / DESCRIPTION).is_file()
+        if is_old or is_ours:
             self._log.warning("The lock %s was left by a Terraform that is dead; it is taken away.", lock)
             with contextlib.suppress(JudgeforgeError):  # gone by itself, or the next try tells
                 self._run("unlock", "force-unlock", "-force", lock)

@@ -87,9 +87,12 @@ def watching_budget(
         thread.start()
         yield
     finally:
-        watch.done.set()
-        thread.join(_JOIN_S)
-        if watch.in_main:
-            signal.signal(_SIGNAL, before)
+        try:  # the signal may come before this line has done its work
+            watch.done.set()
+        finally:
+            watch.done.set()
+            thread.join(_JOIN_S)
+            if watch.in_main:
+                signal.signal(_SIGNAL, before)
     if watch.is_spent:
         raise watch.build_error()

@@ -22,6 +22,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.exceptions import PrefectHTTPStatusError
 
 from flows.logs import Log
+from flows.pipeline import explain_dvc
 from judgeforge.errors import EnvironmentFault
 from judgeforge.files import read_text, write_text
 
@@ -125,8 +126,8 @@ def push_progress() -> str:
             continue  # rotated away just now
     if not count:
         return ""
-    _ask_dvc("add", "--quiet", _BELOW)
-    _ask_dvc("push", "--quiet")
+    _ask_dvc("add", _BELOW)
+    _ask_dvc("push")
     shutil.rmtree(_PROJECT / ".dvc/cache", ignore_errors=True)
     return read_text(_PROJECT / f"{_BELOW}.dvc")
 
@@ -137,7 +138,7 @@ def pull_progress(pointer: str) -> None:
     staged = _PROJECT / _BELOW
     shutil.rmtree(staged, ignore_errors=True)
     write_text(_PROJECT / f"{_BELOW}.dvc", pointer)
-    _ask_dvc("pull", "--quiet", "--force")
+    _ask_dvc("pull", "--force")
     for source in sorted(path for path in staged.rglob("*") if path.is_file()):
         target = HOME / source.relative_to(staged)
         if not target.exists():
@@ -190,6 +191,6 @@ def _ask_dvc(*arguments: str) -> str:
         [sys.executable, "-m", "dvc", *arguments], cwd=_PROJECT, capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
-        said = (done.stderr.strip().splitlines() or ["no message"])[-1].removeprefix("ERROR: ")
-        raise EnvironmentFault(f"dvc {arguments[0]} of a stage's progress failed: {said}.", "see DVC's remote.")
+        said = explain_dvc(done.stderr or done.stdout).problem
+        raise EnvironmentFault(f"dvc {arguments[0]} of a stage's progress failed: {said}", "see DVC's remote.")
     return done.stdout

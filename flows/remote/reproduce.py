@@ -6,7 +6,6 @@ Check out the commit, take over the small files, pull, reproduce the stage, push
 import json
 import os
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from flows.commands import Finished, StageDefectError, ending_commands, explain_stage, run_command
+from flows.commands import Finished, StageDefectError, ending_commands, explain_stage, run_dvc
 from flows.logs import find_logger
 from flows.pipeline import explain_dvc
 from flows.remote.progress import HOME, Syncing, claim_progress, fetch_progress, name_artifact
@@ -27,7 +26,6 @@ KEPT = (".dvc/cache", ".dvc/tmp", ".dvc/config.local", str(HOME), ".venv")
 
 KINDS: dict[str, type[JudgeforgeError]] = {kind.__name__: kind for kind in (InputError, EnvironmentFault)}
 _STAGE = re.compile(r"\w[\w@.-]*")
-_DVC = (sys.executable, "-m", "dvc")
 
 
 @flow(name="reproduce", flow_run_name="{stage}")
@@ -54,12 +52,12 @@ def reproduce(
             restore_snapshot(snapshot, KEPT)
             pointers = [name for name in snapshot.files if name.endswith(".dvc")]
             if pointers:
-                _must(_run("pull", "--quiet", *pointers), "pull")
+                _must(_run("pull", *pointers), "pull")
             claim_progress(stage)
             key = name_artifact(model, stage)
             fetch_progress(key, find_logger())
             _compute(stage, key, sync_every_s, parent_run)
-            _must(_run("push", "--quiet", "--run-cache", stage), "push")
+            _must(_run("push", "--run-cache", stage), "push")
     except JudgeforgeError as error:
         return Failed(message=write_error(error))
     return Completed(message=f"{stage} is in the remote.")
@@ -81,7 +79,7 @@ def _compute(stage: str, key: str, sync_every_s: int, parent_run: str | None) ->
 
 
 def _run(*arguments: str, **variables: str) -> Finished:
-    return run_command([*_DVC, *arguments], variables, find_logger().info)
+    return run_dvc(arguments, variables, find_logger().info)
 
 
 def _must(finished: Finished, what: str) -> None:

@@ -1,6 +1,5 @@
 """One stage on a worker, seen from the retraining: hand it over, watch it, and take it back or end it."""
 
-import sys
 import time
 from dataclasses import dataclass
 from uuid import UUID
@@ -13,7 +12,7 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.runtime import flow_run as current
 from prefect.states import Cancelling, Crashed
 
-from flows.commands import is_stopping, run_command
+from flows.commands import is_stopping, run_dvc
 from flows.logs import Log
 from flows.pipeline import Graph, explain_dvc
 from flows.remote.health import is_silent
@@ -78,7 +77,7 @@ def _push_inputs(stage: str, graph: Graph, snapshot: Snapshot, log: Log) -> None
     targets = [*sorted(graph.get(stage, ())), *pointers]
     if not targets:
         return
-    pushed = run_command([sys.executable, "-m", "dvc", "push", "--quiet", *targets], {}, log.info)
+    pushed = run_dvc(["push", *targets], {}, log.info)
     if pushed.code:
         said = explain_dvc(pushed.output)
         raise EnvironmentFault(

@@ -80,6 +80,27 @@ def test_a_killed_flow_leaves_a_guard_that_ends_them(folder: Folder, moto: Moto)
     assert folder.list_left() == []
 
 
+def test_a_flow_that_is_killed_because_ending_them_took_too_long_has_them_ended_all_the_same(folder: Folder) -> None:
+    process = start_and_wait(folder)
+    process.terminate()  # so does Prefect on cancellation, and kills half a minute later
+    wait_until(lambda: find_noted(folder, "terraform"), "they are being ended")
+    process.kill()
+    process.communicate()
+    wait_until(lambda: not folder.list_notes(), "the guard has ended them")
+    assert folder.list_left() == []
+
+
+def test_where_the_guard_was_killed_the_flow_ends_them_itself(folder: Folder) -> None:
+    process = start_and_wait(folder)
+    guard = find_noted(folder, "guard")
+    assert guard is not None
+    guard.kill()
+    process.terminate()
+    said, _ = process.communicate(timeout=300)
+    assert "its work is done here" in said
+    assert (folder.list_left(), folder.list_notes()) == ([], [])
+
+
 def test_a_flow_killed_in_mid_apply_leaves_nothing_either(folder: Folder, front: Front) -> None:
     front.held = "Action=CreateAutoScalingGroup"
     process = folder.start(build_settings(), ending="signal")

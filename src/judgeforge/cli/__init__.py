@@ -51,6 +51,7 @@ COMMANDS = {name: Command(f"judgeforge.{name}.__main__", "main", summary) for na
     "serve": Command("judgeforge.cli.serve", "serve", "Serve the judge over HTTP."),
     "card": Command("judgeforge.cli.card", "card", "Write the model card of a judge."),
     "seen": Command("judgeforge.cli.seen", "seen", "Tell which judges had seen a row of the collection."),
+    "corrections": Command("judgeforge.cli.corrections", "corrections", "Take people's corrections of grades in."),
     "teacher": Command("judgeforge.cli.teacher", "teacher", "Take in a teacher's batch results, write the next."),
     "rank": Command("judgeforge.cli.rank", "rank", "Rank several responses to one instruction."),
 }

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from flows.remote.progress import name_artifact
-from tests.integration.runners.conftest import Project, name_model, write_params
+from tests.integration.runners.projects import Project, name_model, write_params
 
 pytestmark = pytest.mark.slow
 SLOW = {"train-direct": {"steps": 12, "step_s": 1.0}, "train-pairwise": {"steps": 3, "step_s": 0.2}}
@@ -67,10 +67,11 @@ def test_two_trainings_run_on_two_workers_at_once_and_nothing_runs_again(project
 
 
 def test_a_lost_machine_costs_what_was_not_sent_yet(project: Project, wait_for: Callable[..., None]) -> None:
-    project.set_pace(SLOW | {"train-direct": {"steps": 25, "step_s": 1.0}})
+    project.set_pace(SLOW | {"train-direct": {"steps": 60, "step_s": 1.0}})
     first = project.add_worker("one")
     flow = project.start_flow()
-    wait_for(lambda: is_synced(project) and has_step(project, "train-direct", 8), what=first.read_log)
+    wait_for(lambda: is_synced(project), what=first.read_log)
+    seen = max(map(int, count_steps(project, "train-direct")))
     first.lose()
     second = project.add_worker("two")
     output = finish(flow)
@@ -79,8 +80,8 @@ def test_a_lost_machine_costs_what_was_not_sent_yet(project: Project, wait_for: 
     assert len(resumed) == 1, second.read_log()[-3000:]
     assert int(resumed[0].removeprefix("resumes-at-")) >= 2
     steps = count_steps(project, "train-direct")
-    assert len(steps) == 25
-    assert sum(steps.values()) < 25 + 8, "it began anew"
+    assert len(steps) == 60
+    assert sum(steps.values()) < 60 + seen, "it began anew"
     assert list_alive(project) == []
 
 

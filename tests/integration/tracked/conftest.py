@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from judgeforge.promote.evidence import Evidence
 from judgeforge.promote.run import promote
 from tests.evaluations import build_rows, write_rows
 from tests.integration.tracked.judges import HALF, NAME
+from tests.integration.tracked.prefect_server import running_prefect
 from tests.integration.tracked.servers import Server
 
 ROOT = Path(__file__).parents[3]
@@ -131,3 +132,10 @@ def project(store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     (tmp_path / "home").mkdir()
     subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"], check=True)
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Run a real Prefect server, and give the environment that points to it."""
+    with running_prefect(tmp_path_factory.mktemp("prefect")) as variables:
+        yield variables

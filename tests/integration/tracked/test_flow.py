@@ -122,12 +122,12 @@ def test_one_stage_runs_without_any_server_and_says_what_is_wrong_with_it(projec
 def test_a_stage_waits_while_another_dvc_process_holds_the_project(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flows import stages
+    from flows import commands, stages
     from flows.commands import Finished
 
     answers = [Finished(255, "ERROR: Unable to acquire lock."), Finished(0, "")]
-    monkeypatch.setattr(stages, "run_command", lambda *_: answers.pop(0))
-    monkeypatch.setattr(stages, "_BUSY_PAUSE_S", 0.0)
+    monkeypatch.setattr(commands, "run_command", lambda *_: answers.pop(0))
+    monkeypatch.setattr(commands, "_BUSY_PAUSE_S", 0.0)
     stages.run_stage.fn("base")
     assert not answers
 

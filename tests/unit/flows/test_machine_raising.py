@@ -108,6 +108,19 @@ def test_machines_on_which_nothing_works_are_no_reason_to_try_others() -> None:
     assert played.applied == [True]
 
 
+def test_a_server_that_is_restarting_is_asked_again_how_many_work() -> None:
+    answers = iter([ConnectionError("refused"), 1])
+
+    def count() -> int:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    go(Played(spot=1, on_demand=0), minutes=60, workers=count)
+    assert list(answers) == []
+
+
 def test_a_group_that_terraform_does_not_know_is_ended_and_ours_is_not() -> None:
     played = Played(1, 1)
     played.things = [Thing("group", "ours", "run-1"), Thing("group", "lost", "run-1"), Thing("machine", "i-0", "run-1")]

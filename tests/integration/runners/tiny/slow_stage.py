@@ -5,6 +5,7 @@ params.yaml is the project's own; how many steps there are and how long each tak
 among the stage's dependencies.
 """
 
+import hashlib
 import json
 import os
 import signal
@@ -52,6 +53,7 @@ for step in range(done + 1, pace["steps"] + 1):
         (checkpoint / "COMPLETE").write_text("{}")
 out.mkdir(parents=True)
 inputs = sorted(path for path in Path("data").rglob("*.txt")) + sorted(Path("models").rglob("weights.txt"))
-text = "".join(path.read_text() for path in inputs if out not in path.parents)
-(out / "weights.txt").write_text(f"{name} of {pace['steps']} steps on {len(text)} characters\n")
+text = "".join(path.read_text() for path in [Path("source.txt"), *inputs] if out not in path.parents)
+seen = hashlib.sha256(text.encode()).hexdigest()
+(out / "weights.txt").write_text(f"{name} of {pace['steps']} steps on {seen}\n")
 note("ends")

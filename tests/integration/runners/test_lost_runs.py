@@ -1,0 +1,76 @@
+"""Runs whose process is gone are found by the automation of prefect.yaml and marked; healthy ones are left alone."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.integration.runners.projects import Project, make_project, write_params
+from tests.integration.runners.servers import PrefectServer, Worker, find_descendants
+
+pytestmark = pytest.mark.slow
+
+
+def read_states(server: PrefectServer) -> dict[str, str]:
+    """Return the state of every run of the flow ``retrain``, by the process's project."""
+    chosen = {"flows": {"name": {"any_": ["retrain"]}}}
+    found = httpx.post(f"{server.address}/flow_runs/filter", json=chosen).raise_for_status().json()
+    return {run["id"]: run["state_type"] for run in found}
+
+
+def start_long(project: Project) -> "tuple[str, object]":
+    """Start a retraining whose stage takes long, and return its flow run and its process."""
+    write_params(project.path, provider="none")
+    project.set_pace({"prepare": {"steps": 900, "step_s": 1.0}})
+    before = set(read_states(project.server))
+    flow = project.start_flow()
+    return next(iter(wait_for_new(project, before))), flow
+
+
+def wait_for_new(project: Project, before: set[str]) -> set[str]:
+    import time
+
+    deadline = time.monotonic() + 120
+    while not (new := set(read_states(project.server)) - before):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    return new
+
+
+def deploy_healing(project: Project) -> Worker:
+    """Register the deployment with a shorter patience: whom it starts for nothing judges for itself."""
+    text = (project.path / "prefect.yaml").read_text()
+    assert "within: 180" in text
+    (project.path / "prefect.yaml").write_text(text.replace("within: 180", "within: 60"))
+    prefect = (sys.executable, "-m", "prefect", "--no-prompt")
+    project.run(*prefect, "work-pool", "create", "judgeforge", "--type", "process", "--overwrite")
+    project.run(*prefect, "deploy", "--name", "lost-runs", "--param", "lost_after_s=90")
+    return Worker("healer", project.path, project.environment, pool="judgeforge")
+
+
+def test_the_automation_finds_a_killed_run_and_no_healthy_one_though_the_server_was_away(
+    server: PrefectServer, tmp_path: Path, wait_for: Callable[..., None]
+) -> None:
+    for name in ("killed", "healthy"):
+        (tmp_path / name).mkdir()
+    killed, healthy = (make_project(tmp_path / name, server) for name in ("killed", "healthy"))
+    healer = deploy_healing(killed)
+    dead, first = start_long(killed)
+    alive, second = start_long(healthy)
+    try:
+        wait_for(lambda: read_states(server)[alive] == "RUNNING")
+        for pid in [first.pid, *find_descendants(first.pid)]:  # type: ignore[attr-defined]
+            os.kill(pid, signal.SIGKILL)
+        first.wait()  # type: ignore[attr-defined]
+        server.stop()
+        server.start()
+        wait_for(lambda: read_states(server)[dead] == "CRASHED", 600, healer.read_log)
+        assert read_states(server)[alive] == "RUNNING"
+        assert second.poll() is None  # type: ignore[attr-defined]
+    finally:
+        os.killpg(second.pid, signal.SIGKILL)  # type: ignore[attr-defined]
+        healer.stop()
