@@ -62,3 +62,14 @@ def test_the_base_models_version_is_the_same_wherever_it_stands() -> None:
     assert BASE_MODEL_PIN in pins
     base = yaml.safe_load((setup_environment.ROOT / "conf/config.yaml").read_text())["base"]
     assert f"{setup_environment.BASE_MODEL}=={base['revision']}" == BASE_MODEL_PIN
+
+
+def test_a_machine_can_ask_for_fewer_extras(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[tuple[str, ...]] = []
+    monkeypatch.setattr(setup_environment, "run", lambda *command, **_: commands.append(command) or "")
+    monkeypatch.setenv(setup_environment.EXTRAS_VARIABLE, "pipeline,aws")
+    setup_environment.main()
+    monkeypatch.setenv(setup_environment.EXTRAS_VARIABLE, "")
+    setup_environment.main()
+    asked = [command[-1] for command in commands if "--editable" in command]
+    assert asked == [".[pipeline,aws]", f".[{setup_environment.EXTRAS}]"]
