@@ -17,6 +17,7 @@ def retrain(
     max_parallel: Annotated[
         int | None, typer.Option(min=1, help="Stages at a time, by the machine if not given.")
     ] = None,
+    wait: Annotated[bool, typer.Option(help="Wait while another retraining of this model is at work.")] = False,
 ) -> None:
     """Run every stage whose inputs changed, record the run, register the merged judge and let the gate decide.
 
@@ -25,7 +26,7 @@ def retrain(
     if not Path("flows/retrain.py").is_file():
         raise InputError("There is no flows/retrain.py here.", "run this in the repository's root.")
     sys.path.insert(0, str(Path.cwd()))  # flows belong to the checkout, like dvc.yaml; they are not installed
-    importlib.import_module("flows.retrain").main(promote=promote, max_parallel=max_parallel)
+    importlib.import_module("flows.retrain").main(promote=promote, max_parallel=max_parallel, wait=wait)
     _show_results()
 
 
