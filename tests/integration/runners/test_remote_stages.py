@@ -47,7 +47,8 @@ def list_alive(project: Project) -> list[str]:
 
 
 def test_two_trainings_run_on_two_workers_at_once_and_nothing_runs_again(project: Project) -> None:
-    project.set_pace({name: {"steps": 6, "step_s": 1.0} for name in SLOW})
+    pair = {"train-direct": "train-pairwise", "train-pairwise": "train-direct"}
+    project.set_pace({name: {"steps": 6, "step_s": 0.1, "beside": other} for name, other in pair.items()})
     project.add_worker("one")
     project.add_worker("two")
     finish(project.start_flow())
@@ -56,9 +57,6 @@ def test_two_trainings_run_on_two_workers_at_once_and_nothing_runs_again(project
     places = dict(begun)
     assert places["merge"] == places["prepare"] == str(project.path)
     assert {places["train-direct"], places["train-pairwise"]} == {str(project.folder / name) for name in ("one", "two")}
-    order = [(name, what) for name, what, _ in project.read_steps()]
-    assert order.index(("train-direct", "ends")) > order.index(("train-pairwise", "begins"))
-    assert order.index(("train-pairwise", "ends")) > order.index(("train-direct", "begins"))
     assert "of 6 steps" in (project.path / "models/direct/weights.txt").read_text()
     before = len(project.read_steps())
     finish(project.start_flow())

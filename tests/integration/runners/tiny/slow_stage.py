@@ -37,6 +37,12 @@ signal.signal(signal.SIGTERM, seal_and_leave)
 note("begins")
 if pace.get("error"):
     exit_with_message(InputError(pace["error"], "put it right."))
+if "beside" in pace:  # ends only if another stage is at work at the same time
+    deadline = time.monotonic() + 180
+    while f"{pace['beside']} begins" not in log.read_text():
+        if time.monotonic() > deadline:
+            sys.exit(f"{pace['beside']} did not begin")
+        time.sleep(0.1)
 done = 0
 if "--checkpoints" in sys.argv:
     folder = Path(sys.argv[sys.argv.index("--checkpoints") + 1]) / "key"
