@@ -23,7 +23,7 @@ from rich.table import Table  # noqa: E402
 
 from judgeforge.files import write_json  # noqa: E402
 from tests.integration.runners.projects import Project, make_project, write_params  # noqa: E402
-from tests.integration.runners.servers import PrefectServer  # noqa: E402
+from tests.prefect_server import PrefectServer  # noqa: E402
 
 ROUNDS = 5
 STAGE_S = 10.0

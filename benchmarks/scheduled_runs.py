@@ -28,7 +28,8 @@ from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
 from judgeforge.files import write_json  # noqa: E402
-from tests.integration.runners.servers import PrefectServer, Worker  # noqa: E402
+from tests.integration.runners.workers import Worker  # noqa: E402
+from tests.prefect_server import PrefectServer  # noqa: E402
 
 RUNS = int(os.environ.get("RUNS", "200"))
 BASELINES = 5

@@ -18,8 +18,9 @@ from raised import Folder
 from rented import ARTIFACTS, ROOT, Moto
 from rented import Site as Network
 
-from tests.integration.runners.servers import PrefectServer, Worker
+from tests.integration.runners.workers import Worker
 from tests.integration.tracked.servers import Server as MlflowServer
+from tests.prefect_server import PrefectServer
 
 GRADED = Path(__file__).with_name("graded")
 MODEL = "judgeforge-judge"

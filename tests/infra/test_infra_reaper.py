@@ -1,11 +1,9 @@
 """What no flow and no guard could end: the reaper finds it, and asks Prefect what became of the run."""
 
-import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -17,6 +15,7 @@ from raised import RUN, Folder, build_settings, wait_until
 from rented import IMAGE, ROOT, Moto, Site, clean_environment, find_port
 
 from flows.machines.detached import find_process
+from tests.prefect_server import running_prefect
 
 LATER, BEFORE = "2099-01-01T00:00:00Z", "2020-01-01T00:00:00Z"
 
@@ -24,22 +23,8 @@ LATER, BEFORE = "2099-01-01T00:00:00Z", "2020-01-01T00:00:00Z"
 @pytest.fixture(scope="module")
 def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Prefect server on loopback; gives the address of its API."""
-    home, port = tmp_path_factory.mktemp("prefect"), find_port()
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    variables = clean_environment(PREFECT_HOME=str(home), PREFECT_SERVER_ANALYTICS_ENABLED="false", DO_NOT_TRACK="1")
-    with (home / "server.log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, env=variables, start_new_session=True)
-    address, deadline = f"http://127.0.0.1:{port}/api", time.monotonic() + 180
-    while True:
-        try:
-            httpx.get(f"{address}/health", timeout=2).raise_for_status()
-            break
-        except httpx.HTTPError:
-            assert time.monotonic() < deadline, (home / "server.log").read_text()[-2000:]
-            time.sleep(0.5)
-    yield address
-    os.killpg(server.pid, signal.SIGKILL)
-    server.wait()
+    with running_prefect(tmp_path_factory.mktemp("prefect")) as server:
+        yield server.address
 
 
 @pytest.fixture

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 from played_machine import MACHINE, render_machine, serve_metadata, wait_for
-from rented import ENVIRONMENT, INFRA, Moto, Site, clean_environment, find_port, make_root
+from rented import ENVIRONMENT, INFRA, Moto, Site, clean_environment, make_root
+
+from tests.prefect_server import PrefectServer
 
 SCRIPTS = ("worker_script", "root_script", "watchdog_script")
 NASTY = 'it\'s "$(touch pwned)" `touch pwned` $HOME \\ ; touch pwned\n#'
@@ -189,8 +191,8 @@ def test_the_worker_joins_the_pool_of_a_real_server(
 
     address, commit = repository
     moto.client("ssm").put_parameter(Name="/judgeforge/hub", Value="from the store", Type="SecureString")
-    port = find_port()
-    api = f"http://127.0.0.1:{port}/api"
+    prefect = PrefectServer(tmp_path / "server")
+    api = prefect.address
     script = make_root(
         infra,
         site.variables(
@@ -198,45 +200,30 @@ def test_the_worker_joins_the_pool_of_a_real_server(
         ),
     ).render()["worker_script"]
     home, log = tmp_path / "home", tmp_path / "log"
-    added = {
-        "PREFECT_HOME": str(tmp_path / "prefect"),
-        "DO_NOT_TRACK": "1",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    }
-    server = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with serve_metadata() as metadata, log.open("wb") as output:
-        added |= moto.environment() | {"JUDGEFORGE_HOME": str(home), "JUDGEFORGE_VENV": sys.prefix}
-        added |= {"AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata.address}
-        environment = clean_environment(**added)
-        running = [subprocess.Popen(server, env=environment, stdout=output, stderr=output)]
+        added = moto.environment() | {"JUDGEFORGE_HOME": str(home), "JUDGEFORGE_VENV": sys.prefix, "DO_NOT_TRACK": "1"}
+        added |= {"AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata.address, "PREFECT_HOME": str(tmp_path / "prefect")}
+        worker = None
         try:
-            wait_for(lambda: is_healthy(f"{api}/health", running[0], log), "the server answers")
-            running.append(subprocess.Popen(["bash", "-c", script], env=environment, stdout=output, stderr=output))
+            prefect.start()
+            environment = clean_environment(**added)
+            worker = subprocess.Popen(["bash", "-c", script], env=environment, stdout=output, stderr=output)
 
             def list_workers() -> list[str]:
-                assert running[1].poll() is None, log.read_text()
+                assert worker.poll() is None, log.read_text()
                 answer = httpx.post(f"{api}/work_pools/gpu/workers/filter", json={}, timeout=10)
                 return [each["name"] for each in answer.json()] if answer.is_success else []
 
             wait_for(lambda: list_workers() == [f"judgeforge-{MACHINE}"], "the worker is in the pool")
         finally:
-            for process in reversed(running):
-                process.terminate()
-                process.wait(timeout=60)
+            if worker:
+                worker.terminate()
+                worker.wait(timeout=60)
+            prefect.stop()
         assert metadata.without_token == 0
     own = Path(f"{home}/checkout/.dvc/config.local").read_text()
     assert "s3://judgeforge-artifacts/remote" in own and f"endpointurl = {moto.address}" in own
     assert "from the store" not in log.read_text()
-
-
-def is_healthy(address: str, server: subprocess.Popen[bytes], log: Path) -> bool:
-    import httpx
-
-    assert server.poll() is None, log.read_text()
-    try:
-        return httpx.get(address, timeout=5).is_success
-    except httpx.TransportError:
-        return False
 
 
 def call_aws(

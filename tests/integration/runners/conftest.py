@@ -8,15 +8,13 @@ from typing import Any
 import pytest
 
 from tests.integration.runners.projects import Project, make_project
-from tests.integration.runners.servers import PrefectServer
+from tests.prefect_server import PrefectServer, running_prefect
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    running = PrefectServer(tmp_path_factory.mktemp("prefect"))
-    running.start()
-    yield running
-    running.stop()
+    with running_prefect(tmp_path_factory.mktemp("prefect")) as running:
+        yield running
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from tests.integration.runners.servers import PrefectServer, Worker
+from tests.integration.runners.workers import Worker
+from tests.prefect_server import PrefectServer
 
 ROOT = Path(__file__).parents[3]
 TINY = Path(__file__).with_name("tiny")

@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from tests.integration.runners.projects import Project, make_project, write_params
-from tests.integration.runners.servers import PrefectServer, Worker, find_descendants
+from tests.integration.runners.workers import Worker, find_descendants
+from tests.prefect_server import PrefectServer
 
 pytestmark = pytest.mark.slow
 

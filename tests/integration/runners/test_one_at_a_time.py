@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.runners.projects import ROOT
-from tests.integration.runners.servers import PrefectServer
+from tests.prefect_server import PrefectServer
 
 pytestmark = pytest.mark.slow
 HOLDER = """

@@ -18,8 +18,8 @@ from judgeforge.promote.evidence import Evidence
 from judgeforge.promote.run import promote
 from tests.evaluations import build_rows, write_rows
 from tests.integration.tracked.judges import HALF, NAME
-from tests.integration.tracked.prefect_server import running_prefect
 from tests.integration.tracked.servers import Server
+from tests.prefect_server import running_prefect
 
 ROOT = Path(__file__).parents[3]
 sys.path.insert(0, str(ROOT))  # flows belong to the checkout and are not installed
@@ -137,5 +137,5 @@ def project(store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 @pytest.fixture(scope="module")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Run a real Prefect server, and give the environment that points to it."""
-    with running_prefect(tmp_path_factory.mktemp("prefect")) as variables:
-        yield variables
+    with running_prefect(tmp_path_factory.mktemp("prefect")) as server:
+        yield server.environment()

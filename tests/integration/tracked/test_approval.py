@@ -1,8 +1,5 @@
 """A retraining that waits for a person: real Prefect server, real flow process, real registry."""
 
-import os
-import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,30 +10,17 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.prefect_server import running_prefect
+
 NAME = "judgeforge-judge"
 
 
 @pytest.fixture
 def prefect(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Run a Prefect server on loopback and point the environment to it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    with (project / "prefect.log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-    address, deadline = f"http://127.0.0.1:{port}/api", time.monotonic() + 180
-    while True:
-        try:
-            httpx.get(f"{address}/health", timeout=2).raise_for_status()
-            break
-        except httpx.HTTPError:
-            assert time.monotonic() < deadline, (project / "prefect.log").read_text()[-2000:]
-            time.sleep(0.5)
-    monkeypatch.setenv("PREFECT_API_URL", address)
-    yield address
-    os.killpg(server.pid, signal.SIGKILL)
-    server.wait()
+    with running_prefect(project / "prefect") as server:
+        monkeypatch.setenv("PREFECT_API_URL", server.address)
+        yield server.address
 
 
 def wait_for_pause(address: str) -> str:

@@ -1,0 +1,72 @@
+"""A real Prefect server for tests, on a free loopback port and a database that stay the same over restarts."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+
+_START_S = 180
+
+
+class PrefectServer:
+    """``prefect server start``.
+
+    Args:
+        folder: for its files; made if missing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._log = folder, folder / "server.log"
+        folder.mkdir(parents=True, exist_ok=True)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = int(free.getsockname()[1])
+        self.address = f"http://127.0.0.1:{self._port}/api"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that point to it."""
+        settings = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
+        return settings | {"PREFECT_API_URL": self.address, "PREFECT_HOME": str(self._folder / "home")}
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+        command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self._port)]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, start_new_session=True, env=kept | self.environment()
+            )
+        deadline = time.monotonic() + _START_S
+        while True:
+            with contextlib.suppress(httpx.HTTPError):
+                httpx.get(f"{self.address}/health", timeout=2).raise_for_status()
+                return
+            assert self._process.poll() is None and time.monotonic() < deadline, self._log.read_text()[-3000:]
+            time.sleep(0.3)
+
+    def stop(self) -> None:
+        """Kill it, as a power cut would."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+
+@contextlib.contextmanager
+def running_prefect(folder: Path) -> Iterator[PrefectServer]:
+    """Run one as long as the block lasts."""
+    server = PrefectServer(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
