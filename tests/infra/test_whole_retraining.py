@@ -23,7 +23,7 @@ from judgeforge.files import write_text
 from tests.integration.tracked.receivers import receiving_webhook
 
 pytestmark = pytest.mark.slow
-STEPS = 12
+STEPS = 30
 ROWS: list[tuple[str, str, str, str]] = []
 """(fault, what the retraining did, steps computed twice, what was left)"""
 
@@ -146,7 +146,6 @@ def test_the_flow_killed(installation: Installation) -> None:
 
 
 def test_the_cloud_away_for_twenty_seconds_in_apply(installation: Installation) -> None:
-    installation.front.held = "Action=RunInstances"
     installation.front.holding.clear()
     installation.front.released.clear()
     installation.front.held = "Action=CreateAutoScalingGroup"
@@ -162,15 +161,22 @@ def test_the_cloud_away_for_twenty_seconds_in_apply(installation: Installation) 
 
 
 def test_no_capacity(installation: Installation) -> None:
-    installation.front.fault = lambda body: (
-        "InsufficientInstanceCapacity" if "Action=CreateLaunchTemplate" in body and "g6.xlarge" in body else None
-    )
+    refused: list[str] = []
+
+    def refuse_spot(body: str) -> str | None:
+        if "Action=CreateAutoScalingGroup" not in body or "OnDemandPercentageAboveBaseCapacity=0" not in body:
+            return None
+        refused.append(body)
+        return "InsufficientInstanceCapacity"
+
+    installation.front.fault = refuse_spot
     try:
         run = begin(installation, 16)
         assert installation.wait_until_ended(run) == "COMPLETED", installation.describe()
     finally:
         installation.front.fault = lambda body: None
-    record(installation, "no capacity for the first type", "took the next type")
+    assert refused
+    record(installation, "no capacity for spot machines, of whatever type", "took machines on demand")
 
 
 def test_cancelled_from_the_api(installation: Installation) -> None:
