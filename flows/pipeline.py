@@ -13,6 +13,13 @@ Graph = dict[str, set[str]]
 
 _NODE = re.compile(r'^"([^"]+)";$')
 _EDGE = re.compile(r'^"([^"]+)" -> "([^"]+)";$')
+_AWAY = re.compile(
+    r"could not connect|connection (was )?(refused|reset|aborted|closed)|timed? ?out|name resolution|slow ?down"
+    r"|service ?unavailable|cannot connect to host|server disconnected",
+    re.IGNORECASE,
+)
+"""What DVC's remotes say when their server does not answer: botocore, aiohttp, S3 itself."""
+
 _BUSY = ("Unable to acquire lock", "is busy, it is being blocked by")
 
 
@@ -91,6 +98,8 @@ def explain_dvc(output: str) -> JudgeforgeError:
     said = (errors or [" ".join(lines) or "no message"])[0].rstrip(".")
     if is_busy(output):
         return EnvironmentFault(f"Another DVC process is at work here: {said}.", "wait for it, or end it.")
+    if _AWAY.search(said):
+        return EnvironmentFault(f"DVC's remote does not answer: {said}.", "see whether it is reachable from here.")
     if "not inside of a DVC repository" in output:
         return InputError(f"This is no DVC project: {said}.", "change to the repository's root, or run 'dvc init'.")
     return InputError(f"DVC refuses: {said}.", "correct dvc.yaml or params.yaml, or what the message names.")

@@ -4,9 +4,10 @@ import hashlib
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from flows.pipeline import Graph, find_upstream
 from judgeforge.errors import EnvironmentFault, InputError
@@ -28,7 +29,7 @@ class Snapshot(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    commit: str
+    commit: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
     files: dict[str, str]
 
     def digest(self, stage: str) -> str:

@@ -63,6 +63,12 @@ def test_a_stale_stage_that_dvc_does_not_know_is_ignored() -> None:
         ("ERROR: failed to reproduce 'm': dependency 'x' does not exist", InputError, "dependency 'x' does not exist"),
         ("ERROR: Unable to acquire lock. Most likely another DVC process", EnvironmentFault, "Another DVC process"),
         ("ERROR: 'models/a' is busy, it is being blocked by:\n  (PID 3)", EnvironmentFault, "Another DVC process"),
+        (
+            'ERROR: unexpected error - Could not connect to the endpoint URL: "http://127.0.0.1:1/b/p/runs"\n\nHaving',
+            EnvironmentFault,
+            "DVC's remote does not answer",
+        ),
+        ("ERROR: unexpected error - An error occurred (SlowDown) when calling", EnvironmentFault, "does not answer"),
         ("", InputError, "no message"),
     ],
 )
