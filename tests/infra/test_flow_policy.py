@@ -103,9 +103,9 @@ def leave_things(moto: Moto, site: Site) -> None:
         Tags=[each | {"PropagateAtLaunch": True} for each in tags],
     )
     iam.create_role(RoleName=NAME, AssumeRolePolicyDocument="{}", Tags=tags)
-    iam.put_role_policy(
-        RoleName=NAME, PolicyName="machine", PolicyDocument='{"Version": "2012-10-17", "Statement": []}'
-    )
+    statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{ARTIFACTS}/remote/*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_role_policy(RoleName=NAME, PolicyName="machine", PolicyDocument=document)
     iam.create_instance_profile(InstanceProfileName=NAME)
     iam.add_role_to_instance_profile(InstanceProfileName=NAME, RoleName=NAME)
 
