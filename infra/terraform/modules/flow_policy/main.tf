@@ -23,7 +23,7 @@ locals {
         "autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeScalingActivities",
         "autoscaling:DescribeScheduledActions", "ec2:DescribeImages", "ec2:DescribeInstances",
         "ec2:DescribeInstanceTypes", "ec2:DescribeLaunchTemplates", "ec2:DescribeLaunchTemplateVersions",
-        "ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups", "ec2:DescribeVolumes", "ec2:DescribeVpcs",
+        "ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups", "ec2:DescribeTags", "ec2:DescribeVolumes", "ec2:DescribeVpcs",
       ]
       Resource  = "*"
       Condition = { StringEquals = { "aws:RequestedRegion" = var.region } }
