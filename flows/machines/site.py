@@ -36,6 +36,7 @@ class Site(BaseModel):
         environment: variables for the workers that are no secret.
         secrets: variables for the workers, each with the name that its value has in the cloud's store of parameters.
         extras: the project's extras that a machine installs.
+        permissions_boundary: ARN of the policy that the machines' role may not exceed (state/ makes it); None: none.
         checkpoint_grace_s: how long a stage has for its last checkpoint when its machine is taken away.
     """
 
@@ -55,6 +56,7 @@ class Site(BaseModel):
     environment: dict[_EnvironmentName, str] = {}
     secrets: dict[_EnvironmentName, _Name] = {}
     extras: tuple[_Name, ...] = ("pipeline", "train", "gpu", "aws")
+    permissions_boundary: Annotated[str, Field(pattern=r"^arn:[a-z-]+:iam::\d{12}:policy/.+$")] | None = None
     checkpoint_grace_s: Annotated[int, Field(ge=1, le=110)] = 90  # a spot machine is taken two minutes after the notice
 
     @model_validator(mode="after")

@@ -49,6 +49,7 @@ def build_variables(
         "prefect_api_url": site.prefect_api_url,
         "environment": site.environment,
         "secrets": site.secrets,
+        "permissions_boundary": site.permissions_boundary,
         "checkpoint_grace_s": site.checkpoint_grace_s,
     }
 

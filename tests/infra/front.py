@@ -5,6 +5,7 @@ import http.client
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from rented import find_port
@@ -12,6 +13,16 @@ from rented import find_port
 _DROPPED = {"connection", "transfer-encoding", "keep-alive", "content-length"}
 Fault = Callable[[str], str | None]
 """Takes a request's body, and returns the code of AWS's error for it, or None."""
+
+
+class Call(NamedTuple):
+    """One request as it came in."""
+
+    method: str
+    path: str
+    signed: str
+    """Its header Authorization, which names the service."""
+    body: str
 
 
 class Front:
@@ -25,6 +36,8 @@ class Front:
         self.behind = urlsplit(behind).netloc
         self.port = find_port()
         self.address = f"http://127.0.0.1:{self.port}"
+        self.calls: list[Call] = []
+        """What was asked, in its order."""
         self.fault: Fault = lambda body: None
         self.held: str | None = None
         """An action such as ``Action=RunInstances``: done, and not answered until ``released`` is set."""
@@ -64,6 +77,7 @@ class Front:
             request.close_connection = True
             return
         text = body.decode("latin-1")
+        self.calls.append(Call(request.command, request.path, request.headers.get("Authorization", ""), text))
         if code := self.fault(text):
             error = f"<Code>{code}</Code><Message>said by a test</Message>"
             of_ec2 = f"<Response><Errors><Error>{error}</Error></Errors><RequestID>1</RequestID></Response>"

@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 from rented import CHECKOV, ENVIRONMENT, INFRA, ROOT, Site, clean_environment, make_root, require_infra, terraform
 
-MODULES = ("modules/gpu_runner/machine", "modules/gpu_runner/aws", "runner", "examples/multi_node")
+MODULES = (
+    "modules/gpu_runner/machine",
+    "modules/gpu_runner/aws",
+    "modules/flow_policy",
+    "runner",
+    "examples/multi_node",
+)
 NAMES_CHECK = ROOT.parent / "shared" / "terraform" / "newest_provider_names.py"
 # What HCL's own grammar puts beside the provider's arguments.
 META = {"for_each", "count", "depends_on", "lifecycle", "provider", "provisioner", "connection"}
@@ -119,7 +125,7 @@ def test_the_newest_provider_knows_the_arguments_of_the_buckets(tmp_path: Path) 
         for kind, named in block.items()
         for name, body in named.items()
     ]
-    assert len(resources) == 8
+    assert len(resources) == 12
     plan = tmp_path / "plan.json"
     plan.write_text(json.dumps({"configuration": {"root_module": {"resources": resources}}}))
     check_names(plan)

@@ -41,6 +41,7 @@ module "gpu_runner" {
   placement_group          = var.placement_group
   remote_url               = var.remote_url
   kms_key_arns             = var.kms_key_arns
+  permissions_boundary     = var.permissions_boundary
   pool                     = var.pool
   prefect_api_url          = var.prefect_api_url
   repository_url           = var.repository_url

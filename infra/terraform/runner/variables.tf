@@ -116,6 +116,12 @@ variable "kms_key_arns" {
   default     = []
 }
 
+variable "permissions_boundary" {
+  description = "ARN of a policy that the machines' role cannot exceed, whatever it is given (state/ makes one); null: none."
+  type        = string
+  default     = null
+}
+
 variable "pool" {
   description = "Prefect work pool, of type process, that the machine's worker serves."
   type        = string

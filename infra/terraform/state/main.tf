@@ -1,5 +1,5 @@
-# Once for each account: the bucket for Terraform's states, and the bucket that is DVC's remote. Applied by a person, whose
-# own state of these two stays in a file (or is moved into the bucket afterwards: terraform init -migrate-state).
+# Once for each account: the bucket for Terraform's states, the bucket that is DVC's remote, and what the host of the flows may
+# do (policy.tf). Applied by a person, whose own state of these stays in a file (or is moved into the bucket afterwards: terraform init -migrate-state).
 
 terraform {
   required_version = ">= 1.11.0"

@@ -4,8 +4,12 @@ variable "region" {
 }
 
 variable "owner" {
-  description = "Which installation of judgeforge the buckets belong to, as in the runner."
+  description = "Which installation of judgeforge the buckets belong to, as in the runner and the site's file."
   type        = string
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,30}[a-z0-9]$", var.owner))
+    error_message = "owner must be a name of small letters, digits and hyphens, as in the site's file."
+  }
 }
 
 variable "states_bucket" {
@@ -59,5 +63,25 @@ variable "progress_days" {
   validation {
     condition     = var.progress_days >= 1
     error_message = "progress_days must be 1 or more."
+  }
+}
+
+variable "state_prefix" {
+  description = "Below which keys of the states' bucket the flow keeps its states, as in the site's file."
+  type        = string
+  default     = "judgeforge/machines"
+  validation {
+    condition     = can(regex("^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$", var.state_prefix))
+    error_message = "state_prefix must be a prefix such as judgeforge/machines, with no slash at either end."
+  }
+}
+
+variable "parameter_prefix" {
+  description = "Below which names of the Parameter Store the machines' secrets lie: judgeforge for /judgeforge/prefect."
+  type        = string
+  default     = "judgeforge"
+  validation {
+    condition     = can(regex("^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$", var.parameter_prefix))
+    error_message = "parameter_prefix must be a prefix such as judgeforge, with no slash at either end."
   }
 }

@@ -35,6 +35,7 @@ def test_where_no_file_is_named_the_variable_is(monkeypatch: pytest.MonkeyPatch)
         ("mode", "fleet"),
         ("checkpoint_grace_s", 300),
         ("state_prefix", "/states/"),
+        ("permissions_boundary", "machines"),
         ("colour", "blue"),
     ],
 )

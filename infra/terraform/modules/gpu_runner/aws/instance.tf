@@ -13,6 +13,7 @@ resource "aws_instance" "machine" {
   instance_initiated_shutdown_behavior = "terminate"
   user_data_base64                     = base64encode(module.machine.user_data)
   tags                                 = local.tags
+  volume_tags                          = local.tags # with the machine: a disk is never there without them
 
   metadata_options {
     http_endpoint               = "enabled"
@@ -25,6 +26,5 @@ resource "aws_instance" "machine" {
     encrypted             = true
     kms_key_id            = var.disk_kms_key_id
     delete_on_termination = true
-    tags                  = local.tags
   }
 }

@@ -57,6 +57,8 @@ resource "aws_iam_role" "machine" {
   name_prefix = "${local.name}-"
   description = "judgeforge: machines of flow run ${var.run}"
   tags        = local.tags
+
+  permissions_boundary = var.permissions_boundary
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{

@@ -186,6 +186,16 @@ variable "kms_key_arns" {
   }
 }
 
+variable "permissions_boundary" {
+  description = "ARN of a policy that the machines' role cannot exceed, whatever it is given (state/ makes one); null: none."
+  type        = string
+  default     = null
+  validation {
+    condition     = var.permissions_boundary == null || can(regex("^arn:[a-z-]+:iam::\\d{12}:policy/.+$", var.permissions_boundary))
+    error_message = "permissions_boundary must be the ARN of a policy: arn:aws:iam::account:policy/..."
+  }
+}
+
 variable "pool" {
   description = "Prefect work pool, of type process, that the machine's worker serves."
   type        = string

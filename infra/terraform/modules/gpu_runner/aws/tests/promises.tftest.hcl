@@ -154,3 +154,13 @@ run "rights" {
     error_message = "The machine reaches more, or less, than the contract says."
   }
 }
+
+run "bounded_role" {
+  variables {
+    permissions_boundary = "arn:aws:iam::123456789012:policy/judgeforge-lab-boundary"
+  }
+  assert {
+    condition     = aws_iam_role.machine.permissions_boundary == var.permissions_boundary
+    error_message = "The role is not bounded."
+  }
+}

@@ -210,3 +210,11 @@ run "two_single_machines" {
   }
   expect_failures = [var.machines]
 }
+
+run "permissions_boundary" {
+  command = plan
+  variables {
+    permissions_boundary = "machines"
+  }
+  expect_failures = [var.permissions_boundary]
+}
