@@ -19,6 +19,7 @@ from typing import Any
 
 import httpx
 import psutil
+import tenacity
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -105,6 +106,7 @@ class Installation:
             self.worker.stop()
         self.server.stop()
 
+    @tenacity.retry(stop=tenacity.stop_after_delay(120), wait=tenacity.wait_fixed(2), reraise=True)
     def ask(self, path: str, body: Any = None, method: str = "POST") -> Any:
         """Ask Prefect's API."""
         answer = httpx.request(method, f"{self.server.address}/{path}", json=body, timeout=60)
