@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ class Project:
         self.folder, self.server = folder, server
         self.path, self.log = folder / "checkout", folder / "stages.log"
         self.workers: list[Worker] = []
+        self.began = datetime.now(UTC).isoformat()
         self.log.touch()
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "JUDGEFORGE_"))}
         self.environment = kept | {
