@@ -20,13 +20,14 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.runtime import flow_run as current
-from prefect.states import Cancelling, Crashed
+from prefect.states import Crashed
 from pydantic import Field
 
 from flows.logs import find_logger
 from flows.notify import notify
+from flows.remote.handing import name_tag
 from flows.remote.health import is_silent
-from flows.remote.running import name_tag
+from flows.remote.running import end_stage
 from judgeforge.params import HEARTBEAT_S
 
 _ADVICE = "Its machines are ended by their guard or the reaper; run it again: it goes on where it was."
@@ -75,7 +76,7 @@ def _cancel_stages(client: SyncPrefectClient, retraining: UUID) -> None:
     """End the stages of a lost retraining: what they have done goes to the remote, and the next one goes on from it."""
     chosen = _of_states(_ALIVE).model_copy(update={"tags": FlowRunFilterTags(all_=[name_tag(retraining)])})
     for run in client.read_flow_runs(flow_run_filter=chosen):
-        client.set_flow_run_state(run.id, Cancelling(message="Its retraining is lost."), force=True)
+        end_stage(client, run, "Its retraining is lost.")
 
 
 def _of_states(states: list[StateType]) -> FlowRunFilter:

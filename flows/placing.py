@@ -9,11 +9,16 @@ from typing import Any, Self
 from prefect.settings import get_current_settings
 
 from flows.commands import is_stopping
+from flows.machines.closing import MachinesLeftError
+from flows.machines.raising import NoWorkersError
 from flows.pipeline import Graph, ask_dvc
 from judgeforge.errors import EnvironmentFault, InputError, JudgeforgeError
 from judgeforge.params import HEARTBEAT_S, RunnerParams
 
 _WAKE_S = 0.5
+
+FINAL = (NoWorkersError, MachinesLeftError)
+"""What nobody should try again: machines came and did not work, or could not be ended."""
 
 Raise = Callable[[int], contextlib.AbstractContextManager[Any]]
 """Takes the number of machines, and gives them for as long as the context lasts."""
@@ -101,7 +106,11 @@ class Places:
             JudgeforgeError: they cannot be had; the next call asks again.
         """
         with self._changed:
-            if self._raise is None or self.machines is not None:
+            if self.machines is not None:
+                return
+            if self._raise is None:
+                if self._failure is not None:
+                    raise self._failure
                 return
             tries, self._wanted = self._tries, True
             while self._tries == tries:
@@ -120,6 +129,7 @@ class Places:
             self.machines = self._stack.enter_context(self._raise(self.count_machines()))
         except JudgeforgeError as error:
             failure = error
+            self._raise = None if isinstance(error, FINAL) else self._raise
         with self._changed:
             self._wanted, self._failure = False, failure
             self._tries += 1

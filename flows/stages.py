@@ -8,7 +8,7 @@ from prefect.tasks import exponential_backoff
 
 from flows.commands import Finished, explain_stage, is_stopping, run_dvc
 from flows.logs import find_logger
-from flows.placing import Places
+from flows.placing import FINAL, Places
 from flows.remote.running import Order, run_remotely
 from judgeforge.errors import EnvironmentFault, NotComputedError
 from judgeforge.stage import CACHED_ONLY_VARIABLE
@@ -19,8 +19,11 @@ REMOTE_RETRIES = 5
 
 
 def may_pass(_task: Any, _run: Any, state: Any) -> bool:
-    """Whether a failed stage is worth another try: faults of the surroundings are, bad input and defects are not."""
-    return isinstance(state.data, EnvironmentFault) and not is_stopping()
+    """Whether a failed stage is worth another try: faults of the surroundings are, bad input and defects are not.
+
+    Nor is it where machines came and did not work, or could not be ended: others would come on top of them.
+    """
+    return isinstance(state.data, EnvironmentFault) and not isinstance(state.data, FINAL) and not is_stopping()
 
 
 @task(

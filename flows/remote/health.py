@@ -32,10 +32,11 @@ def is_silent(client: SyncPrefectClient, run: UUID, judge: UUID, since: datetime
     """
     present = now("UTC")
     start = present - timedelta(seconds=lost_after_s)
-    if since > start:
+    if since > start or _list_heartbeats(client, run, start):
         return False
-    own = _list_heartbeats(client, judge, start)
-    return covers(own, start, present) and not _list_heartbeats(client, run, start)
+    if not client.read_events(filter=_choose(run, since), limit=1).events:
+        return False  # it never sent one (a flow started by hand may not), so that silence says nothing
+    return covers(_list_heartbeats(client, judge, start), start, present)
 
 
 def covers(heartbeats: Sequence[datetime], start: datetime, end: datetime) -> bool:
@@ -46,14 +47,17 @@ def covers(heartbeats: Sequence[datetime], start: datetime, end: datetime) -> bo
 
 
 def _list_heartbeats(client: SyncPrefectClient, run: UUID, start: datetime) -> list[datetime]:
-    chosen = EventFilter(
-        occurred=EventOccurredFilter(since=start),  # type: ignore[arg-type]
-        event=EventNameFilter(name=[_HEARTBEAT]),
-        resource=EventResourceFilter(id=[f"prefect.flow-run.{run}"]),
-    )
-    page = client.read_events(filter=chosen, limit=_PAGE)
+    page = client.read_events(filter=_choose(run, start), limit=_PAGE)
     found = list(page.events)
     while page.next_page:
         page = client.read_events_page(str(page.next_page))
         found += page.events
     return [event.occurred for event in found]
+
+
+def _choose(run: UUID, start: datetime) -> EventFilter:
+    return EventFilter(
+        occurred=EventOccurredFilter(since=start),  # type: ignore[arg-type]
+        event=EventNameFilter(name=[_HEARTBEAT]),
+        resource=EventResourceFilter(id=[f"prefect.flow-run.{run}"]),
+    )

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import httpx
 from prefect.client.orchestration import get_client
@@ -23,6 +23,7 @@ from prefect.exceptions import PrefectHTTPStatusError
 
 from flows.logs import Log
 from flows.pipeline import explain_dvc
+from flows.remote.patience import ask_patiently
 from judgeforge.errors import EnvironmentFault
 from judgeforge.files import read_text, write_text
 
@@ -97,9 +98,9 @@ class Syncing:
 
 def fetch_progress(key: str, log: Log) -> None:
     """Bring a stage's newest progress here. What is here already stays; without any, the stage begins anew."""
-    with get_client(sync_client=True) as client:
-        chosen = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
-        found = client.read_artifacts(artifact_filter=chosen, sort="CREATED_DESC", limit=1)  # type: ignore[arg-type]
+    chosen = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
+    newest: Any = "CREATED_DESC"
+    found = ask_patiently(lambda client: client.read_artifacts(artifact_filter=chosen, sort=newest, limit=1))
     if not found:
         return
     try:

@@ -2,30 +2,38 @@
 
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 import httpx
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterId,
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.context import FlowRunContext
-from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run as current
 from prefect.states import Cancelling, Crashed
 
 from flows.commands import is_stopping, run_dvc
 from flows.logs import Log
 from flows.pipeline import Graph, explain_dvc
+from flows.remote.handing import ENDED_TAG, hand_over
 from flows.remote.health import is_silent
+from flows.remote.patience import ask_patiently
 from flows.remote.reproduce import read_error
 from flows.remote.snapshot import Snapshot, take_snapshot
 from judgeforge.errors import EnvironmentFault, InputError
 from judgeforge.params import Params, RunnerParams
 
-DEPLOYMENT = "reproduce/judgeforge-gpu"
-_POLL_S = 2.0
-_SERVER_AWAY_S = 900.0
-"""How long a retraining goes on without an answer of the Prefect server: its stages run on without it."""
+_POLL_S, _LISTEN_S = 2.0, 10.0
 _CANCEL_S = 60.0
+_CANCEL_ASKING_S = 10.0
 SETTLE_S = _CANCEL_S + 30.0
 """Within which every stage has been ended, here and on workers."""
 
@@ -45,11 +53,6 @@ class Order:
     parent_run: str | None
 
 
-def name_tag(retraining: UUID | None) -> str:
-    """Return the tag that the stages of a retraining bear."""
-    return f"judgeforge:retraining:{retraining}"
-
-
 def run_remotely(stage: str, order: Order, log: Log) -> None:
     """Have a worker of the pool run ``stage``, and return when its result is in DVC's remote.
 
@@ -61,14 +64,14 @@ def run_remotely(stage: str, order: Order, log: Log) -> None:
     """
     snapshot = take_snapshot(stage, order.graph)
     _push_inputs(stage, order.graph, snapshot, log)
-    with get_client(sync_client=True) as client:
-        run = _hand_over(client, stage, snapshot, order)
-        log.info("%s is with the pool %s as flow run %s.", stage, order.params.runner.pool, run.name)
-        try:
-            run = _watch(client, run, order.params.runner, log)
-        except BaseException:
-            _cancel(client, run.id, log)
-            raise
+    own, runner = _get_own_id(), order.params.runner
+    run = ask_patiently(lambda client: hand_over(client, stage, snapshot, order.params, order.parent_run, own))
+    log.info("%s is with the pool %s as flow run %s.", stage, runner.pool, run.name)
+    try:
+        run = _watch(run, runner, own)
+    except BaseException:
+        _cancel(run, log)
+        raise
     _judge(stage, run)
 
 
@@ -85,100 +88,80 @@ def _push_inputs(stage: str, graph: Graph, snapshot: Snapshot, log: Log) -> None
         )
 
 
-def _hand_over(client: SyncPrefectClient, stage: str, snapshot: Snapshot, order: Order) -> FlowRun:
-    """Start a flow run on the pool, or find the one that runs this stage on this state already."""
-    try:
-        deployment = client.read_deployment_by_name(DEPLOYMENT)
-    except ObjectNotFound as error:
-        raise InputError(
-            f"The Prefect server has no deployment {DEPLOYMENT}.",
-            "run 'prefect deploy --all' in the repository's root.",
-        ) from error
-    digest, attempt = snapshot.digest(stage), 0
-    while True:
-        attempt += 1
-        run = client.create_flow_run_from_deployment(
-            deployment.id,
-            parameters={
-                "stage": stage,
-                "snapshot": snapshot.model_dump(),
-                "model": order.params.promote.model_name,
-                "sync_every_s": order.params.runner.sync_every_s,
-                "parent_run": order.parent_run,
-            },
-            name=f"{stage}-{digest[:6]}-{attempt}",
-            idempotency_key=f"{digest}-{attempt}",
-            tags=[name_tag(_get_own_id())],
-        )
-        if run.state is None or not run.state.is_final():
-            return client.read_flow_run(run.id)
-
-
-def _watch(client: SyncPrefectClient, run: FlowRun, runner: RunnerParams, log: Log) -> FlowRun:
+def _watch(run: FlowRun, runner: RunnerParams, own: UUID | None) -> FlowRun:
     """Wait until the run has ended; a server that is away for a while is waited for, too."""
-    heard, waiting_since = time.monotonic(), time.monotonic()
+    waiting_since = listened = time.monotonic()
     while not (run.state and run.state.is_final()):
         if is_stopping():
             raise EnvironmentFault("The flow is ending.", "run the flow again.")
         time.sleep(_POLL_S)
-        try:
-            run = client.read_flow_run(run.id)
-            heard = time.monotonic()
-            if run.state and run.state.type in (StateType.SCHEDULED, StateType.PENDING):
-                _expect_a_worker(client, run, runner, waiting_since)
-            else:
-                waiting_since = time.monotonic()
-                _expect_a_sign(client, run, runner)
-        except (httpx.TransportError, PrefectHTTPStatusError) as error:
-            if not _may_pass(error):
-                raise
-            if time.monotonic() - heard > _SERVER_AWAY_S:
-                raise EnvironmentFault(
-                    f"The Prefect server has been away for too long: {error}.", "start it."
-                ) from error
-            log.debug("The Prefect server does not answer: %s", error)
+        run = ask_patiently(lambda client: client.read_flow_run(run.id))  # noqa: B023 - called at once
+        now = time.monotonic()
+        if run.state and run.state.type in (StateType.SCHEDULED, StateType.PENDING):
+            if now - waiting_since > 60 * runner.start_minutes:
+                _expect_a_busy_pool(run, runner)
+                waiting_since = now
+            continue
+        waiting_since = now
+        if own and now - listened > _LISTEN_S:
+            listened = now
+            _expect_a_sign(run, runner, own)
     return run
 
 
-def _may_pass(error: Exception) -> bool:
-    """Whether a server that is away or overburdened explains an error; a refusal is our defect."""
-    return not isinstance(error, httpx.HTTPStatusError) or error.response.status_code >= 500
-
-
-def _expect_a_worker(client: SyncPrefectClient, run: FlowRun, runner: RunnerParams, since: float) -> None:
-    if time.monotonic() - since <= 60 * runner.start_minutes:
+def _expect_a_busy_pool(run: FlowRun, runner: RunnerParams) -> None:
+    """Check that others are at work in the pool: then the run waits for its turn."""
+    working = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING])))
+    place = DeploymentFilter(id=DeploymentFilterId(any_=[run.deployment_id] if run.deployment_id else []))
+    if ask_patiently(lambda client: client.read_flow_runs(deployment_filter=place, flow_run_filter=working, limit=1)):
         return
-    client.set_flow_run_state(run.id, Cancelling(message="No worker took it."), force=True)
     raise EnvironmentFault(
         f"No worker of the pool {runner.pool} took {run.name} within {runner.start_minutes} minutes.",
         f"start one ('prefect worker start --pool {runner.pool}'), or see why its machines do not come up.",
     )
 
 
-def _expect_a_sign(client: SyncPrefectClient, run: FlowRun, runner: RunnerParams) -> None:
-    own = _get_own_id()
-    if own is None or run.start_time is None or run.state is None or run.state.type != StateType.RUNNING:
+def _expect_a_sign(run: FlowRun, runner: RunnerParams, own: UUID) -> None:
+    """Mark the run as Crashed if it is silent; the next look finds it ended."""
+    state, begun = run.state, run.start_time
+    if state is None or begun is None or state.type != StateType.RUNNING:
         return
-    if is_silent(client, run.id, own, run.start_time, runner.lost_after_s):
-        client.set_flow_run_state(run.id, Crashed(message=f"No sign of life for {runner.lost_after_s} s."), force=True)
+
+    def judge(client: SyncPrefectClient, since: datetime = begun) -> None:
+        if is_silent(client, run.id, own, since, runner.lost_after_s):
+            silence = f"No sign of life for {runner.lost_after_s} s."
+            client.set_flow_run_state(run.id, Crashed(message=silence), force=True)
+
+    ask_patiently(judge)
 
 
-def _cancel(client: SyncPrefectClient, run: UUID, log: Log) -> None:
+def end_stage(client: SyncPrefectClient, run: FlowRun, why: str) -> None:
+    """Cancel a stage's run, and note that no person did: its worker sends what it has done so far, and ends it."""
+    client.update_flow_run(run.id, tags=[*run.tags, ENDED_TAG])
+    client.set_flow_run_state(run.id, Cancelling(message=why), force=True)
+
+
+def _cancel(run: FlowRun, log: Log) -> None:
     """End the run on the worker, and wait for that: what it has done so far goes to the remote first."""
     deadline = time.monotonic() + _CANCEL_S
+
+    def has_ended(client: SyncPrefectClient) -> bool:
+        state = client.read_flow_run(run.id).state
+        return state is not None and state.is_final()
+
+    def end(client: SyncPrefectClient) -> None:
+        if not has_ended(client):
+            end_stage(client, run, "The retraining ends.")
+
     try:
-        state = client.read_flow_run(run).state
-        if state and state.is_final():
-            return
-        client.set_flow_run_state(run, Cancelling(message="The retraining ends."), force=True)
-        while time.monotonic() < deadline:
-            state = client.read_flow_run(run).state
-            if state and state.is_final():
+        ask_patiently(end, _CANCEL_ASKING_S)
+        while not ask_patiently(has_ended, _CANCEL_ASKING_S):
+            if time.monotonic() > deadline:
+                log.warning("Flow run %s is still being cancelled.", run.name)
                 return
             time.sleep(0.5)
-        log.warning("Flow run %s is still being cancelled.", run)
-    except (httpx.HTTPError, PrefectHTTPStatusError, ObjectNotFound) as error:
-        log.warning("Flow run %s could not be cancelled, its worker may go on: %s", run, error)
+    except (EnvironmentFault, httpx.HTTPError, ObjectNotFound) as error:
+        log.warning("Flow run %s could not be cancelled, and its worker may go on: %s", run.name, error)
 
 
 def _judge(stage: str, run: FlowRun) -> None:
@@ -187,11 +170,9 @@ def _judge(stage: str, run: FlowRun) -> None:
         return
     if error := read_error(state.message):
         raise error
-    if state.type == StateType.CANCELLED:
-        raise InputError(
-            f"Somebody cancelled stage {stage} (flow run {run.name}).", "run again; it goes on from there."
-        )
-    what = "was lost" if state.type == StateType.CRASHED else "failed"
+    if state.type == StateType.CANCELLED and ENDED_TAG not in run.tags:
+        raise InputError(f"Somebody cancelled stage {stage} (flow run {run.name}).", "run again: it goes on.")
+    what = "failed" if state.type == StateType.FAILED else "was lost"
     raise EnvironmentFault(
         f"Stage {stage} {what} on its worker: {(state.message or state.name or '').rstrip('.')}.",
         f"see the log of flow run {run.name}; what it had done is in DVC's remote.",

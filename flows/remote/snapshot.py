@@ -2,9 +2,10 @@
 
 import hashlib
 import subprocess
+import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,6 +18,7 @@ PARAMS = "params.yaml"
 LOCK = "dvc.lock"
 _POINTER = ".dvc"
 _MOST_NAMED = 3
+_LOCK_LOOK_S, _LOCK_S = 1.0, 60.0
 
 
 class Snapshot(BaseModel):
@@ -44,6 +46,7 @@ def take_snapshot(stage: str, graph: Graph) -> Snapshot:
 
     Raises:
         InputError: this is no git checkout, or files differ from the commit that a worker could not see.
+        EnvironmentFault: dvc.lock is not whole.
     """
     changed = _list_changed()
     unseen = sorted(name for name in changed if not _travels(name))
@@ -97,12 +100,36 @@ def _list_changed() -> list[str]:
 
 
 def _cut_lock(stages: set[str]) -> str:
-    path = Path(LOCK)
-    document = yaml.safe_load(read_text(path)) if path.is_file() else None
-    if not isinstance(document, dict):
-        document = {"schema": "2.0", "stages": {}}
-    known = document.get("stages") or {}
+    document = _read_lock(stages)
+    known = document["stages"]
     return yaml.safe_dump(document | {"stages": {name: known[name] for name in sorted(stages & known.keys())}})
+
+
+def _read_lock(stages: set[str]) -> dict[str, Any]:
+    """Read dvc.lock whole: DVC writes it anew in place while other stages end, which takes it up to a second.
+
+    Raises:
+        EnvironmentFault: it is not whole, or lacks one of ``stages``, for longer than any writing takes.
+    """
+    if not stages:
+        return {"schema": "2.0", "stages": {}}
+    deadline, before = time.monotonic() + _LOCK_S, ""
+    while True:
+        text = read_text(Path(LOCK)) if Path(LOCK).is_file() else ""
+        if text == before and (document := _parse_lock(text)) and stages <= document["stages"].keys():
+            return document
+        if time.monotonic() > deadline:
+            raise EnvironmentFault(f"{LOCK} is not whole, or lacks {sorted(stages)}.", "run 'dvc status', and again.")
+        before = text
+        time.sleep(_LOCK_LOOK_S)
+
+
+def _parse_lock(text: str) -> dict[str, Any] | None:
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return None
+    return document if isinstance(document, dict) and isinstance(document.get("stages"), dict) else None
 
 
 def _has_commit(commit: str) -> bool:

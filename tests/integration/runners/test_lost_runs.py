@@ -42,6 +42,13 @@ def wait_for_new(project: Project, before: set[str]) -> set[str]:
     return new
 
 
+def create_mute(server: PrefectServer) -> str:
+    """Create a run that says Running and sends no heartbeats, as of a flow started by hand with other settings."""
+    flow = httpx.post(f"{server.address}/flows/", json={"name": "retrain"}).raise_for_status().json()["id"]
+    body = {"flow_id": flow, "state": {"type": "RUNNING", "name": "Running"}}
+    return str(httpx.post(f"{server.address}/flow_runs/", json=body).raise_for_status().json()["id"])
+
+
 def deploy_healing(project: Project) -> Worker:
     """Register the deployment with a shorter patience: whom it starts for nothing judges for itself."""
     text = (project.path / "prefect.yaml").read_text()
@@ -60,6 +67,7 @@ def test_the_automation_finds_a_killed_run_and_no_healthy_one_though_the_server_
         (tmp_path / name).mkdir()
     killed, healthy = (make_project(tmp_path / name, server) for name in ("killed", "healthy"))
     healer = deploy_healing(killed)
+    mute = create_mute(server)
     dead, first = start_long(killed)
     alive, second = start_long(healthy)
     try:
@@ -71,6 +79,7 @@ def test_the_automation_finds_a_killed_run_and_no_healthy_one_though_the_server_
         server.start()
         wait_for(lambda: read_states(server)[dead] == "CRASHED", 600, healer.read_log)
         assert read_states(server)[alive] == "RUNNING"
+        assert read_states(server)[mute] == "RUNNING", "it never sent a sign, so its silence says nothing"
         assert second.poll() is None  # type: ignore[attr-defined]
     finally:
         os.killpg(second.pid, signal.SIGKILL)  # type: ignore[attr-defined]

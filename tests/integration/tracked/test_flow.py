@@ -135,12 +135,16 @@ def test_a_stage_waits_while_another_dvc_process_holds_the_project(
 def test_only_faults_are_tried_again() -> None:
     from types import SimpleNamespace
 
+    from flows.machines.closing import MachinesLeftError
+    from flows.machines.raising import NoWorkersError
     from flows.stages import may_pass
     from judgeforge.errors import EnvironmentFault, InputError
 
     assert may_pass(None, None, SimpleNamespace(data=EnvironmentFault("a", "b")))
     assert not may_pass(None, None, SimpleNamespace(data=InputError("a", "b")))
     assert not may_pass(None, None, SimpleNamespace(data=KeyError("a")))
+    assert not may_pass(None, None, SimpleNamespace(data=NoWorkersError("a", "b")))
+    assert not may_pass(None, None, SimpleNamespace(data=MachinesLeftError("a", "b")))
 
 
 def test_wrong_params_and_missing_projects_end_the_flow_before_it_starts(project: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from flows.machines.raising import NoWorkersError
 from flows.placing import Places, is_remote, measure_width
 from flows.remote.progress import FOLDERS, HOME
 from judgeforge.errors import EnvironmentFault
@@ -101,6 +102,21 @@ def test_machines_that_cannot_be_had_fail_the_stages_and_are_asked_for_again(run
         ask_from_threads(places)
         assert places.machines == "machines"
     assert len(tries) == 2
+
+
+def test_machines_that_came_and_did_not_work_are_not_raised_again(runner: RunnerParams) -> None:
+    tries: list[int] = []
+
+    @contextlib.contextmanager
+    def raise_machines(count: int) -> Iterator[str]:
+        tries.append(count)
+        raise NoWorkersError("2 machines run, and none of them worked.", "see their logs.")
+        yield "never"
+
+    with Places(runner, GRAPH, 1, raise_machines) as places:
+        for _ in range(2):
+            assert [type(failure) for failure in ask_from_threads(places)] == [NoWorkersError] * 2
+    assert len(tries) == 1
 
 
 def test_whatever_a_stage_keeps_of_its_work_lies_where_it_is_sent_from() -> None:

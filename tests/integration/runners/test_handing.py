@@ -1,0 +1,78 @@
+"""How a stage is handed over: one flow run for the same stage on the same state, and none that is on its way out."""
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from judgeforge.errors import InputError
+from judgeforge.params import load_params
+from tests.integration.runners.projects import Project
+from tests.prefect_server import PrefectServer
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def client(server: PrefectServer) -> Iterator[Any]:
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: server.address}), get_client(sync_client=True) as found:
+        yield found
+
+
+@pytest.fixture
+def hand_over(project: Project, client: Any) -> Any:
+    from flows.remote import handing
+    from flows.remote.snapshot import Snapshot
+
+    params = load_params(project.path / "params.yaml")
+
+    def run(own: Any, **changed: Any) -> Any:
+        runner = params.runner.model_copy(update=changed)
+        snapshot = Snapshot(commit=f"{abs(hash(str(project.folder))):040x}", files={})
+        return handing.hand_over(
+            client, "train@direct", snapshot, params.model_copy(update={"runner": runner}), None, own
+        )
+
+    return run
+
+
+def test_the_next_retraining_takes_a_stage_over_and_it_is_its_own_from_then_on(hand_over: Any, client: Any) -> None:
+    from flows.remote.handing import name_tag
+
+    dead, living = uuid4(), uuid4()
+    first = hand_over(dead)
+    second = hand_over(living)
+    assert second.id == first.id
+    assert client.read_flow_run(first.id).tags == [name_tag(living)]
+
+
+def test_a_run_on_its_way_out_is_not_taken_over(hand_over: Any, client: Any) -> None:
+    from prefect.states import Running
+
+    from flows.remote.running import end_stage
+
+    first = hand_over(uuid4())
+    client.set_flow_run_state(first.id, Running(), force=True)
+    end_stage(client, client.read_flow_run(first.id), "a test")
+    second = hand_over(uuid4())
+    assert second.id != first.id
+    assert second.name.endswith("-2")
+
+
+def test_another_pool_and_a_folder_of_one_machine_are_refused(hand_over: Any, project: Project) -> None:
+    with pytest.raises(InputError, match=r"goes to the pool judgeforge-gpu, and runner.pool is elsewhere"):
+        hand_over(uuid4(), pool="elsewhere")
+    before = dict(project.environment)
+    project.environment["JUDGEFORGE_CHECKOUT"] = "/somewhere"
+    try:
+        project.run(sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--name", "judgeforge-gpu")
+    finally:
+        project.environment.clear()
+        project.environment.update(before)
+    with pytest.raises(InputError, match=r"leads every worker to /somewhere.*env -u JUDGEFORGE_CHECKOUT"):
+        hand_over(uuid4())
