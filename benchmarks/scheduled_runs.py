@@ -1,9 +1,9 @@
 """Two hundred scheduled retrainings in a row that find nothing to do: how long each takes, and what grows.
 
 The recipe ``smoke`` in a copy of this project is retrained once; then its deployment's own schedule starts one flow run
-after another on a real Prefect server and a real worker. Nothing may leak: processes, open files, locks, temporary
-files; and the databases may grow by so much a run, and no more. Beside it stands a flow that does nothing at all, which
-is Prefect's own start.
+after another on a real Prefect server, with PostgreSQL as in infra/compose, and a real worker. Nothing may leak:
+processes, open files, locks, temporary files; and the databases may grow by so much a run, and no more. Beside it
+stands a flow that does nothing at all, which is Prefect's own start.
 """
 
 import json
@@ -19,6 +19,7 @@ from typing import Any
 
 import httpx
 import psutil
+import sqlalchemy
 import tenacity
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,11 +31,12 @@ from rich.table import Table  # noqa: E402
 
 from judgeforge.files import write_json  # noqa: E402
 from tests.integration.runners.workers import Worker  # noqa: E402
+from tests.integration.tracked.servers import find_postgres, running_postgres  # noqa: E402
 from tests.prefect_server import PrefectServer  # noqa: E402
 
 RUNS = int(os.environ.get("RUNS", "200"))
 BASELINES = 5
-EVERY_S = 5
+EVERY_S = 10
 """Shorter than a run takes, so that one follows the other without a pause."""
 
 BEYOND_START_S = 10.0
@@ -55,11 +57,12 @@ class Installation:
 
     Args:
         folder: of all files.
+        database: address of Prefect's: PostgreSQL, as infra/compose has it.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.path = folder, folder / "project"
-        self.server = PrefectServer(folder / "prefect")
+    def __init__(self, folder: Path, database: str) -> None:
+        self.folder, self.path, self._database = folder, folder / "project", database
+        self.server = PrefectServer(folder / "prefect", database.replace("psycopg2", "asyncpg"))
         (folder / "site").mkdir()
         (folder / "site" / "sitecustomize.py").write_text(_SITE)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "JUDGEFORGE_"))}
@@ -130,16 +133,24 @@ class Installation:
             time.sleep(1)
         return ended
 
+    def measure_database(self) -> int:
+        """Return the size of Prefect's database, after what was deleted has been freed, in bytes."""
+        engine = sqlalchemy.create_engine(self._database, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(sqlalchemy.text("VACUUM"))
+            found = connection.execute(sqlalchemy.text("SELECT pg_database_size(current_database())")).scalar_one()
+        engine.dispose()
+        return int(found)
+
     def look(self) -> dict[str, int]:
         """Count what may leak."""
-        home = self.folder / "prefect" / "home"
         servers = [each for each in psutil.process_iter() if _is_below(each, self)]
         return {
             "processes": len(servers),
             "open files": sum(_count_open(each) for each in servers),
             "temporary files": sum(1 for _ in (self.folder / "tmp").rglob("*")),
             "locks": len([path for path in (self.path / ".dvc/tmp").glob("*lock*") if path.read_text().strip("{} \n")]),
-            "prefect": sum(path.stat().st_size for path in home.glob("prefect.db*")),
+            "prefect": self.measure_database(),
             "mlflow": sum(path.stat().st_size for path in self.path.glob("mlflow.db*")),
         }
 
@@ -160,13 +171,18 @@ def _count_open(process: psutil.Process) -> int:
 
 def main() -> None:
     """Run them, print the table, and write benchmarks/results/scheduled_runs.json."""
-    with tempfile.TemporaryDirectory() as name:
-        made = Installation(Path(name))
-        try:
-            made.begin()
-            record = measure(made)
-        finally:
-            made.end()
+    programs = find_postgres()
+    if programs is None:
+        raise SystemExit("error: there is no PostgreSQL. Remedy: make setup-postgres.")
+    with tempfile.TemporaryDirectory() as name, tempfile.TemporaryDirectory() as data:
+        Path(data).chmod(0o755)
+        with running_postgres(programs, Path(data)) as database:
+            made = Installation(Path(name), database)
+            try:
+                made.begin()
+                record = measure(made)
+            finally:
+                made.end()
     write_json(RESULTS / "scheduled_runs.json", record)
     if not all(record["goals_met"].values()):
         raise SystemExit(f"missed: {[goal for goal, met in record['goals_met'].items() if not met]}")

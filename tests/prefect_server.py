@@ -20,10 +20,11 @@ class PrefectServer:
 
     Args:
         folder: for its files; made if missing.
+        database: its address, as Prefect takes it; None: an SQLite file in the folder.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._log = folder, folder / "server.log"
+    def __init__(self, folder: Path, database: str | None = None) -> None:
+        self._folder, self._log, self._database = folder, folder / "server.log", database
         folder.mkdir(parents=True, exist_ok=True)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -40,9 +41,10 @@ class PrefectServer:
         """Start it, and wait until it answers."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
         command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self._port)]
+        own = {"PREFECT_API_DATABASE_CONNECTION_URL": self._database} if self._database else {}
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, start_new_session=True, env=kept | self.environment()
+                command, stdout=log, stderr=log, start_new_session=True, env=kept | self.environment() | own
             )
         deadline = time.monotonic() + _START_S
         while True:
