@@ -69,6 +69,26 @@ def run_command(
         keep_open: file descriptors that the command inherits.
         grace_s: how long it has to end after SIGTERM, before SIGKILL.
     """
+    running = _start(command, environment, keep_open, grace_s)
+    process = running.process
+    lines: deque[str] = deque(maxlen=_KEPT_LINES)
+    try:
+        for line in process.stdout or ():
+            if text := line.rstrip():
+                lines.append(text)
+                log(text)
+        return Finished(process.wait(), "\n".join(lines))
+    except BaseException:
+        _end_groups([running])
+        raise
+    finally:
+        with _registering:
+            _running.pop(process.pid, None)
+
+
+def _start(
+    command: Sequence[str], environment: Mapping[str, str], keep_open: Iterable[int], grace_s: float
+) -> _Command:
     variables = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",  # dvc.yaml says 'python'
         "PYTHONUNBUFFERED": "1",
@@ -91,19 +111,7 @@ def run_command(
             env=variables | dict(environment),
         )
         running = _running[process.pid] = _Command(process, grace_s)
-    lines: deque[str] = deque(maxlen=_KEPT_LINES)
-    try:
-        for line in process.stdout or ():
-            if text := line.rstrip():
-                lines.append(text)
-                log(text)
-        return Finished(process.wait(), "\n".join(lines))
-    except BaseException:
-        _end_groups([running])
-        raise
-    finally:
-        with _registering:
-            _running.pop(process.pid, None)
+        return running
 
 
 def run_dvc(
