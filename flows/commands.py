@@ -11,18 +11,26 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from flows.pipeline import explain_dvc, is_busy
 from judgeforge.errors import EnvironmentFault, InputError, JudgeforgeError, NotComputedError
 
 _KEPT_LINES = 200
-_GRACE_S = 10.0
-"""For a stage to close its files and mark its run after SIGTERM, before SIGKILL."""
+GRACE_S = 25.0
+"""For a stage to seal its checkpoint and mark its run after SIGTERM, before SIGKILL; Prefect's own comes after 30 s."""
 
 _BUSY_PAUSE_S, _BUSY_LIMIT_S = 1.0, 1800.0
 _EXIT = re.compile(r"^ERROR: failed to reproduce .*, exited with (-?\d+)$", re.MULTILINE)
 _MESSAGE = re.compile(r"^error: (.*?)(?: Remedy: (.*))?$")
-_running: dict[int, subprocess.Popen[str]] = {}
+
+
+class _Command(NamedTuple):
+    process: subprocess.Popen[str]
+    grace_s: float
+
+
+_running: dict[int, _Command] = {}
 _registering = threading.Lock()
 _stopping = threading.Event()
 
@@ -46,7 +54,11 @@ class Finished:
 
 
 def run_command(
-    command: Sequence[str], environment: Mapping[str, str], log: Callable[[str], None], keep_open: Iterable[int] = ()
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    log: Callable[[str], None],
+    keep_open: Iterable[int] = (),
+    grace_s: float = GRACE_S,
 ) -> Finished:
     """Run a command in a process group of its own and hand every line of its output to ``log`` as it comes.
 
@@ -55,7 +67,28 @@ def run_command(
         environment: variables to add.
         log: takes one line.
         keep_open: file descriptors that the command inherits.
+        grace_s: how long it has to end after SIGTERM, before SIGKILL.
     """
+    running = _start(command, environment, keep_open, grace_s)
+    process = running.process
+    lines: deque[str] = deque(maxlen=_KEPT_LINES)
+    try:
+        for line in process.stdout or ():
+            if text := line.rstrip():
+                lines.append(text)
+                log(text)
+        return Finished(process.wait(), "\n".join(lines))
+    except BaseException:
+        _end_groups([running])
+        raise
+    finally:
+        with _registering:
+            _running.pop(process.pid, None)
+
+
+def _start(
+    command: Sequence[str], environment: Mapping[str, str], keep_open: Iterable[int], grace_s: float
+) -> _Command:
     variables = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",  # dvc.yaml says 'python'
         "PYTHONUNBUFFERED": "1",
@@ -77,20 +110,8 @@ def run_command(
             pass_fds=tuple(keep_open),
             env=variables | dict(environment),
         )
-        _running[process.pid] = process
-    lines: deque[str] = deque(maxlen=_KEPT_LINES)
-    try:
-        for line in process.stdout or ():
-            if text := line.rstrip():
-                lines.append(text)
-                log(text)
-        return Finished(process.wait(), "\n".join(lines))
-    except BaseException:
-        _end_groups([process])
-        raise
-    finally:
-        with _registering:
-            _running.pop(process.pid, None)
+        running = _running[process.pid] = _Command(process, grace_s)
+        return running
 
 
 def run_dvc(
@@ -124,8 +145,8 @@ def ending_commands() -> Iterator[None]:
     except BaseException:
         with _registering:
             _stopping.set()
-            processes = list(_running.values())
-        _end_groups(processes)
+            commands = list(_running.values())
+        _end_groups(commands)
         raise
 
 
@@ -134,16 +155,18 @@ def is_stopping() -> bool:
     return _stopping.is_set()
 
 
-def _end_groups(processes: Sequence[subprocess.Popen[str]]) -> None:
-    waiting = [process.pid for process in processes if _signal_group(process.pid, signal.SIGTERM)]
-    deadline = time.monotonic() + _GRACE_S
-    while waiting and time.monotonic() < deadline:
-        for process in processes:
-            process.poll()  # a dead leader that nobody waits for would keep its group alive
-        waiting = [group for group in waiting if _signal_group(group, 0)]
-        time.sleep(0.05)
-    for group in waiting:
-        _signal_group(group, signal.SIGKILL)
+def _end_groups(commands: Sequence[_Command]) -> None:
+    begun = time.monotonic()
+    waiting = [command for command in commands if _signal_group(command.process.pid, signal.SIGTERM)]
+    while waiting:
+        for command in commands:
+            command.process.poll()  # a dead leader that nobody waits for would keep its group alive
+        waiting = [command for command in waiting if _signal_group(command.process.pid, 0)]
+        for command in [late for late in waiting if time.monotonic() - begun >= late.grace_s]:
+            _signal_group(command.process.pid, signal.SIGKILL)
+            waiting.remove(command)
+        if waiting:
+            time.sleep(0.05)
 
 
 def _signal_group(group: int, number: int) -> bool:

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from flows.commands import Finished, explain_exit, run_command
+from flows.commands import GRACE_S, Finished, explain_exit, run_command
 from flows.logs import find_logger
 from flows.pipeline import explain_dvc
 from judgeforge.errors import EnvironmentFault, InputError
@@ -25,6 +25,9 @@ from judgeforge.tracking.store import ADDRESS_VARIABLE
 
 _PLACE = Path(".judgeforge/on-demand")
 _ANSWERS = Path(".judgeforge/answers.sqlite")
+_FLOW_GRACE_S = 300.0
+"""For a flow to settle its stages (up to 90 s), and then to end its machines and the guard that watches them."""
+
 _HERE = 'unset PREFECT__FLOW_RUN_ID; cd "$0" && exec "$@"'
 """A flow that runs in the folder is a flow run of its own, not the one that called it."""
 
@@ -50,7 +53,8 @@ class Worktree:
         paths = os.pathsep.join([str(self.folder / "src"), str(self.folder)])
         environment = {"PYTHONPATH": paths, ADDRESS_VARIABLE: _find_store()} | dict(variables or {})
         command = ["sh", "-c", _HERE, str(self.folder), sys.executable, "-m", *arguments]
-        return run_command(command, environment, find_logger().info)
+        grace_s = _FLOW_GRACE_S if arguments[0].startswith("flows.") else GRACE_S
+        return run_command(command, environment, find_logger().info, grace_s=grace_s)
 
     def compose(self, recipe: Sequence[str], settings: Sequence[str]) -> None:
         """Write params.yaml from recipes; the retraining records it, and tells it to workers.

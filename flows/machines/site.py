@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -15,7 +16,16 @@ SITE_VARIABLE = "JUDGEFORGE_SITE"
 
 _Name = Annotated[str, Field(min_length=1)]
 _EnvironmentName = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")]
-_SECRET_SIGNS = ("SECRET", "PASSWORD", "TOKEN", "API_KEY", "ACCESS_KEY", "CREDENTIAL", "AUTH_STRING")
+_SECRET_SIGNS = ("SECRET", "PASSWORD", "TOKEN", "_KEY", "CREDENTIAL", "AUTH_STRING", "WEBHOOK")
+
+
+def _names_user(address: str) -> bool:
+    """Whether an address has a user or a password; over SSH a user alone is no secret, and needed."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # half an address; what it says would show the value
+        return "@" in address
+    return bool(parts.password) or (parts.username is not None and parts.scheme != "ssh")
 
 
 class Site(BaseModel):
@@ -40,7 +50,7 @@ class Site(BaseModel):
         checkpoint_grace_s: how long a stage has for its last checkpoint when its machine is taken away.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     owner: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}[a-z0-9]$")]
     region: _Name
@@ -66,6 +76,11 @@ class Site(BaseModel):
                 raise ValueError(
                     f"environment.{name} looks like a secret: put it into the store and name it in secrets"
                 )
+        addresses = {"repository_url": self.repository_url, "prefect_api_url": self.prefect_api_url}
+        addresses |= {f"environment.{name}": value for name, value in self.environment.items()}
+        for key, address in addresses.items():
+            if _names_user(address):
+                raise ValueError(f"{key} holds a user or a password: put the secret into the store, name it in secrets")
         if both := sorted(set(self.environment) & set(self.secrets)):
             raise ValueError(f"{both[0]} stands in environment and in secrets")
         return self

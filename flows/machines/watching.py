@@ -21,7 +21,7 @@ class _Watch:
         self, look: Callable[[], Spent], stop: Callable[[], None], max_usd: float | None, poll_s: float, log: Log
     ) -> None:
         self._look, self._stop, self._max_usd, self._poll_s, self._log = look, stop, max_usd, poll_s, log
-        self.done, self.is_spent = threading.Event(), False
+        self.done, self.is_spent, self._is_told = threading.Event(), False, False
         main = threading.main_thread()
         self._main = main.ident if threading.current_thread() is main else None
 
@@ -47,12 +47,14 @@ class _Watch:
         self.is_spent = True
         if self._main is None:
             self._stop()
-        elif not self.done.is_set():
+        elif not (self._is_told or self.done.is_set()):  # again, where the signal did not reach the handler
             signal.pthread_kill(self._main, _SIGNAL)
 
     def leave(self, _number: int, _frame: FrameType | None) -> None:
-        if not self.done.is_set():
-            raise self.build_error()
+        if self._is_told or self.done.is_set():
+            return
+        self._is_told = True  # a second error would break off the orderly stop that the first one began
+        raise self.build_error()
 
     def build_error(self) -> BudgetSpentError:
         return BudgetSpentError(

@@ -14,8 +14,22 @@ from flows.commands import (
     is_stopping,
     run_command,
 )
+from flows.worktree import Worktree
 from judgeforge.errors import EnvironmentFault, InputError
 
+STUBBORN = "trap '' TERM; echo ready; sleep 300"
+ORDERLY = """
+import pathlib, signal, sys, time
+
+def stop(*_):
+    while not pathlib.Path(sys.argv[1]).exists():
+        time.sleep(0.01)
+    sys.exit(7)
+
+signal.signal(signal.SIGTERM, stop)
+print("ready", flush=True)
+time.sleep(300)
+"""
 SAID = "error: Row 3 has no score. Remedy: give it one.\n"
 
 
@@ -92,3 +106,44 @@ def test_leaving_the_flow_ends_commands_and_their_children_and_lets_none_start(t
         run_command(["true"], {}, print)
     with ending_commands():
         assert run_command(["true"], {}, print).code == 0
+
+
+def test_each_command_has_its_own_grace(tmp_path: Path) -> None:
+    ready, codes, killed = threading.Semaphore(0), dict[str, int](), tmp_path / "killed"
+
+    def is_ready(_line: str) -> None:
+        ready.release()
+
+    def be_stubborn() -> None:
+        codes["stubborn"] = run_command(["sh", "-c", STUBBORN], {}, is_ready, grace_s=0.1).code
+        killed.touch()
+
+    def be_orderly() -> None:  # it ends only after the other one was killed
+        command = [sys.executable, "-c", ORDERLY, str(killed)]
+        codes["orderly"] = run_command(command, {}, is_ready, grace_s=60).code
+
+    threads = [threading.Thread(target=work) for work in (be_stubborn, be_orderly)]
+    with pytest.raises(KeyboardInterrupt), ending_commands():
+        for thread in threads:
+            thread.start()
+        assert ready.acquire(timeout=20)
+        assert ready.acquire(timeout=20)
+        raise KeyboardInterrupt
+    for thread in threads:
+        thread.join(20)
+    assert codes == {"stubborn": -9, "orderly": 7}
+
+
+@pytest.mark.parametrize(("module", "least", "most"), [("flows.retrain", 300, 300), ("judgeforge.cli", 0, 25)])
+def test_a_flow_in_a_worktree_has_the_time_to_settle_its_own_stages(
+    module: str, least: float, most: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graces: list[float] = []
+
+    def run(*_arguments: object, grace_s: float) -> Finished:
+        graces.append(grace_s)
+        return Finished(0, "")
+
+    monkeypatch.setattr("flows.worktree.run_command", run)
+    Worktree(tmp_path, "a" * 40).run([module])
+    assert least <= graces[0] <= most

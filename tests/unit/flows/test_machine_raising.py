@@ -138,6 +138,29 @@ def test_a_spent_budget_breaks_off_what_the_main_thread_does_and_restores_the_si
     assert signal.getsignal(signal.SIGUSR1) == before
 
 
+def test_a_spent_budget_is_told_once_so_that_the_orderly_stop_is_not_broken_off() -> None:
+    begun, asked, stopped = threading.Event(), threading.Semaphore(0), False
+
+    def look() -> Spent:
+        asked.release()
+        return Spent(5.0 if begun.is_set() else 0.0, ())
+
+    with (
+        pytest.raises(BudgetSpentError, match="budget of 5 USD"),
+        watching_budget(look, lambda: None, 5, 0.01, LOG),
+    ):
+        try:
+            begun.set()
+            time.sleep(60)
+        finally:
+            while asked.acquire(blocking=False):
+                pass
+            for _ in range(3):  # a look's signal was sent before the next look
+                assert asked.acquire(timeout=30)
+            stopped = True
+    assert stopped
+
+
 def test_in_another_thread_the_machines_are_ended_and_the_error_comes_at_the_end() -> None:
     stopped = threading.Event()
     raised: list[BaseException] = []

@@ -44,11 +44,42 @@ def test_a_wrong_key_is_named(key: str, value: object) -> None:
         parse_site(json.loads(build_site().model_dump_json()) | {key: value}, "site.json")
 
 
-@pytest.mark.parametrize("name", ["AWS_SECRET_ACCESS_KEY", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING", "HF_TOKEN"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "AWS_SECRET_ACCESS_KEY",
+        "PREFECT_API_KEY",
+        "PREFECT_API_AUTH_STRING",
+        "HF_TOKEN",
+        "SLACK_WEBHOOK_URL",
+        "SIGNING_KEY",
+    ],
+)
 def test_a_secret_among_the_variables_is_refused_and_its_value_not_shown(name: str) -> None:
     with pytest.raises(InputError, match=name) as caught:
         parse_site(json.loads(build_site().model_dump_json()) | {"environment": {name: "hush"}}, "site.json")
     assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["https://me:hush@example.org/x", "https://hush@example.org/x", "//me:hush@[::1/x"])
+@pytest.mark.parametrize("key", ["repository_url", "prefect_api_url", "environment.MLFLOW_TRACKING_URI"])
+def test_an_address_with_a_user_or_a_password_is_refused_and_not_shown(key: str, address: str) -> None:
+    outer, _, inner = key.partition(".")
+    address = address if outer != "prefect_api_url" or address.startswith("https:") else f"https:{address}"
+    values = json.loads(build_site().model_dump_json()) | {outer: {inner: address} if inner else address}
+    with pytest.raises(InputError, match=key) as caught:
+        parse_site(values, "site.json")
+    assert "hush" not in f"{caught.value} {caught.value.__cause__}"
+
+
+@pytest.mark.parametrize("address", ["https://git.example.org/a@b.git", "ssh://git@git.example.org/a.git"])
+def test_an_address_without_a_secret_is_taken(address: str) -> None:
+    assert build_site(repository_url=address, environment={"PLACE": address}).repository_url == address
+
+
+def test_a_variable_that_is_no_address_is_taken() -> None:
+    environment = {"MAIL": "me@example.org", "STORE": "sqlite:////data/a@b.db", "LIST": "[a"}
+    assert build_site(environment=environment).environment == environment
 
 
 def test_states_lie_apart_by_owner_and_run() -> None:
