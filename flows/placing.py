@@ -129,9 +129,10 @@ class Places:
             self.machines = self._stack.enter_context(self._raise(self.count_machines()))
         except JudgeforgeError as error:
             failure = error
-            self._raise = None if isinstance(error, FINAL) else self._raise
         with self._changed:
             self._wanted, self._failure = False, failure
+            if isinstance(failure, FINAL):
+                self._raise = None
             self._tries += 1
             self._changed.notify_all()
 
