@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import tenacity
 import yaml
 from front import Front
 from played import PlayedMachines, find_processes, wait_for
@@ -43,6 +44,11 @@ data = {"subject": "{{subject}}", "body": "{{body}}"}
 CustomWebhookNotificationBlock(name="ops", url=sys.argv[1], json_data=data).save("ops")
 """
 _DEAD = ("COMPLETED", "FAILED", "CANCELLED", "CRASHED")
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether Prefect's server says that it has too much to do: on SQLite and two busy cores it does."""
+    return isinstance(error, httpx.HTTPStatusError) and error.response.status_code == httpx.codes.SERVICE_UNAVAILABLE
 
 
 class Installation:
@@ -172,13 +178,12 @@ class Installation:
     def retrain(self, **parameters: Any) -> str:
         """Start the deployment by hand, as its schedule would; returns the flow run's id."""
         found = self._ask("deployments/name/retrain/weekly")
-        run = httpx.post(
-            f"{self.prefect.address}/deployments/{found['id']}/create_flow_run",
-            json={"parameters": parameters, "state": {"type": "SCHEDULED"}},
-            timeout=30,
-        )
-        return str(run.raise_for_status().json()["id"])
+        body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+        return str(self._ask(f"deployments/{found['id']}/create_flow_run", body)["id"])
 
+    @tenacity.retry(
+        retry=tenacity.retry_if_exception(is_busy), stop=tenacity.stop_after_delay(60), wait=tenacity.wait_fixed(1)
+    )
     def _ask(self, path: str, body: Any = None) -> Any:
         url = f"{self.prefect.address}/{path}"
         answer = httpx.get(url, timeout=30) if body is None else httpx.post(url, json=body, timeout=30)

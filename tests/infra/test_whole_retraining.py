@@ -6,6 +6,7 @@ tests, where JUDGEFORGE_FAULT_TABLE names it (``make fault-table``).
 """
 
 import os
+import re
 import signal
 import time
 from collections import Counter
@@ -45,11 +46,13 @@ def installation(tmp_path_factory: pytest.TempPathFactory, moto_server: Moto) ->
 
 
 def write_table(path: Path) -> None:
-    lines = ["| fault | what the retraining did | computed twice | left running |", "| --- | --- | --- | --- |"]
-    lines += [f"| {' | '.join(row)} |" for row in ROWS]
     text = path.read_text()
-    head, rest = text.split("<!-- faults -->\n")[0], text.split("<!-- end of faults -->")[1]
-    write_text(path, f"{head}<!-- faults -->\n" + "\n".join(lines) + f"\n<!-- end of faults -->{rest}")
+    head, old, rest = re.split(r"<!-- (?:end of )?faults -->\n?", text, maxsplit=2)
+    kept = {line.split(" | ")[0]: line for line in old.splitlines()[2:]}  # of faults that were not run this time
+    rows = {f"| {row[0]}": f"| {' | '.join(row)} |" for row in ROWS}
+    lines = ["| fault | what the retraining did | computed twice | left running |", "| --- | --- | --- | --- |"]
+    lines += (kept | rows).values()
+    write_text(path, f"{head}<!-- faults -->\n" + "\n".join(lines) + f"\n<!-- end of faults -->\n{rest}")
 
 
 def begin(installation: Installation, quality: int, step_s: float = 1.0) -> str:
