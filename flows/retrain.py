@@ -25,6 +25,8 @@ from flows.pipeline import Graph, find_stale_stages, load_graph, select_stages
 from flows.placing import Places, check_places, check_remote, is_remote
 from flows.promote import AWAITED, promote_judge, seek_approval
 from flows.raising import describe_cost, find_raiser
+from flows.remote.handing import read_deployment
+from flows.remote.patience import ask_patiently
 from flows.remote.running import SETTLE_S, Order
 from flows.stages import REMOTE_RETRIES, run_stage
 from flows.workspace import choose_parallelism, has_been_retrained, note_retrained, workspace_lock
@@ -117,23 +119,24 @@ def run_stages(stages: Graph, order: Order, parallel: int, lock: int) -> dict[st
     raiser = None
     if any(is_remote(stage, runner) for stage in stages):
         check_remote()
+        ask_patiently(lambda client: read_deployment(client, runner.pool))  # before machines are raised for nothing
         raiser = find_raiser(runner)
     futures: list[Future] = []
-    with Places(runner, stages, parallel, raiser) as places, settling(futures, SETTLE_S), ending_commands():
-        here = partial(run_stage.submit, lock=lock, order=order, places=places)
-        there = partial(run_stage.with_options(retries=REMOTE_RETRIES).submit, lock=lock, order=order, places=places)
-
-        def submit(stage: str) -> Any:
-            future: Any = (there if places.is_remote(stage) else here)(stage)
-            futures.append(future)
-            return future
-
-        try:
+    try:
+        with Places(runner, stages, parallel, raiser) as places, settling(futures, SETTLE_S), ending_commands():
+            submit = partial(_submit, futures=futures, lock=lock, order=order, places=places)
             run_in_order(stages, places.has_room, submit, places.serve)
-        except BudgetSpentError as error:
-            notify("budget", error.problem, error.remedy, link_run(order.parent_run) if order.parent_run else [])
-            raise
+    except BudgetSpentError as error:  # told once the machines are gone, which cost while it is told
+        notify("budget", error.problem, error.remedy, link_run(order.parent_run) if order.parent_run else [])
+        raise
     return describe_cost(places.machines)
+
+
+def _submit(stage: str, futures: list[Future], lock: int, order: Order, places: Places) -> Any:
+    task = run_stage.with_options(retries=REMOTE_RETRIES) if places.is_remote(stage) else run_stage
+    future: Any = task.submit(stage, lock=lock, order=order, places=places)
+    futures.append(future)
+    return future
 
 
 def _record_results(run: Run) -> None:
