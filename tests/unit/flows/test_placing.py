@@ -24,12 +24,6 @@ GRAPH = {
 }
 
 
-@pytest.fixture(autouse=True)
-def no_flow_is_ending(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether one is, is the process's: tests of ending commands leave it set."""
-    monkeypatch.setattr("flows.placing.is_stopping", lambda: False)
-
-
 @pytest.fixture
 def runner() -> RunnerParams:
     section = load_params(ROOT / "params.yaml").runner
