@@ -12,10 +12,10 @@ from prefect.runtime import flow_run as current
 from flows.logs import find_logger
 from flows.machines.life import Machines, gpu_runner
 from flows.machines.site import Site, load_site
-from flows.pipeline import ask_dvc
 from flows.placing import Raise
 from judgeforge.errors import InputError
 from judgeforge.params import RunnerParams
+from judgeforge.promote.remotes import find_remote
 
 
 def find_raiser(runner: RunnerParams) -> Raise | None:
@@ -47,11 +47,10 @@ def _raise(runner: RunnerParams, site: Site, count: int) -> Iterator[Machines]:
 
 
 def _check_remote(site: Site) -> None:
-    name = ask_dvc("remote", "default").strip()
-    url = ask_dvc("config", f"remote.{name}.url").strip()
-    if url.rstrip("/") != site.remote_url.rstrip("/"):
+    here = find_remote(None).url
+    if here.rstrip("/") != site.remote_url.rstrip("/"):
         raise InputError(
-            f"DVC's remote here is {url}, and that of the machines {site.remote_url}: results would not come back.",
+            f"DVC's remote here is {here}, and that of the machines {site.remote_url}: results would not come back.",
             "set remote_url in the site's file to DVC's default remote, or the other way round.",
         )
 

@@ -16,6 +16,7 @@ SITE_VARIABLE = "JUDGEFORGE_SITE"
 
 _Name = Annotated[str, Field(min_length=1)]
 _EnvironmentName = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")]
+_KeyArn = Annotated[str, Field(pattern=r"^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$")]
 _SECRET_SIGNS = ("SECRET", "PASSWORD", "TOKEN", "_KEY", "CREDENTIAL", "AUTH_STRING", "WEBHOOK")
 
 
@@ -47,6 +48,7 @@ class Site(BaseModel):
         secrets: variables for the workers, each with the name that its value has in the cloud's store of parameters.
         extras: the project's extras that a machine installs.
         permissions_boundary: ARN of the policy that the machines' role may not exceed (state/ makes it); None: none.
+        kms_key_arns: keys of one's own with which the remote's bucket and the secrets are encrypted.
         checkpoint_grace_s: how long a stage has for its last checkpoint when its machine is taken away.
     """
 
@@ -67,6 +69,7 @@ class Site(BaseModel):
     secrets: dict[_EnvironmentName, _Name] = {}
     extras: tuple[_Name, ...] = ("pipeline", "train", "gpu", "aws")
     permissions_boundary: Annotated[str, Field(pattern=r"^arn:[a-z-]+:iam::\d{12}:policy/.+$")] | None = None
+    kms_key_arns: tuple[_KeyArn, ...] = ()
     checkpoint_grace_s: Annotated[int, Field(ge=1, le=110)] = 90  # a spot machine is taken two minutes after the notice
 
     @model_validator(mode="after")

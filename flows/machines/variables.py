@@ -50,6 +50,7 @@ def build_variables(
         "environment": site.environment,
         "secrets": site.secrets,
         "permissions_boundary": site.permissions_boundary,
+        "kms_key_arns": list(site.kms_key_arns),
         "checkpoint_grace_s": site.checkpoint_grace_s,
     }
 

@@ -134,7 +134,7 @@ class Installation:
         (self.origin / ".gitignore").write_text(ignored)
         params = yaml.safe_load((ROOT / "params.yaml").read_text())
         if graded:
-            shutil.copy(GRADED / "graded_stage.py", self.origin)
+            shutil.copy(GRADED / "graded_stage.py", self.origin / "src/judgeforge")
             shutil.copy(GRADED / "graded_pipeline.yaml", self.origin / "dvc.yaml")
             (self.origin / "quality.txt").write_text("3\n")
             params["promote"]["primary"] = ["d/pearson"]
@@ -245,7 +245,7 @@ class Installation:
         """Return whatever is still running or rented: things in the cloud, states, flow runs, processes of machines."""
         alive = self._ask("flow_runs/filter", {"flow_runs": {"state": {"type": {"not_any_": list(_DEAD)}}}})
         runs = [f"flow run {run['name']}" for run in alive if not run["auto_scheduled"]]
-        processes = [f"process {pid}" for machine in self.machines.processes for pid in find_processes(machine)]
+        processes = [f"process {pid}" for machine in list(self.machines.processes) for pid in find_processes(machine)]
         return [*self.cloud.list_left(), *runs, *processes]
 
     def describe(self) -> str:

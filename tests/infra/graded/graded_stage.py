@@ -1,8 +1,9 @@
 """A stage of a small project whose judge can be registered and promoted, in seconds.
 
-Usage: python graded_stage.py NAME OUT... [--checkpoints FOLDER]
-Training goes step by step, with sealed checkpoints. How many steps there are and how long each takes stands in
-pace.json, outside, as does the log of what was computed; quality.txt says how good a judge the data make.
+Usage: python -m judgeforge.graded_stage NAME OUT... [--checkpoints FOLDER]
+It is copied into the package, for that is what a machine's watchdog knows stages by. Training goes step by step, with
+sealed checkpoints. How many steps there are and how long each takes stands in pace.json, outside, as does the log of
+what was computed; quality.txt says how good a judge the data make.
 """
 
 import hashlib

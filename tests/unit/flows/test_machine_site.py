@@ -36,6 +36,7 @@ def test_where_no_file_is_named_the_variable_is(monkeypatch: pytest.MonkeyPatch)
         ("checkpoint_grace_s", 300),
         ("state_prefix", "/states/"),
         ("permissions_boundary", "machines"),
+        ("kms_key_arns", ["*"]),
         ("colour", "blue"),
     ],
 )
@@ -87,10 +88,12 @@ def test_states_lie_apart_by_owner_and_run() -> None:
 
 
 def test_terraform_is_asked_for_the_choice_and_may_expire_after_the_machines_end() -> None:
-    site, settings = build_site(), build_settings(max_life_minutes=60)
+    key = "arn:aws:kms:eu-central-1:123456789012:key/1234-abcd"
+    site, settings = build_site(kms_key_arns=[key]), build_settings(max_life_minutes=60)
     choice = Choice(("g5.xlarge",), ("subnet-b",), True)
     variables = build_variables(settings, site, "run-1", choice, 2, "a" * 40)
     assert variables["machine_types"] == ["g5.xlarge"]
     assert (variables["subnet_ids"], variables["spot"], variables["machines"]) == (["subnet-b"], True, 2)
+    assert variables["kms_key_arns"] == [key]
     assert variables["expires"].endswith("Z")
     assert build_any_variables(settings, site, "run-1").keys() == variables.keys()
