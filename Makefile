@@ -128,8 +128,9 @@ smoke: setup ## Run every stage and the flow on a miniature model, in a copy (.j
 	@git ls-files -z | xargs -0 cp --parents -t .judgeforge/smoke
 	cd .judgeforge/smoke && dvc config core.no_scm true && judgeforge recipe smoke && judgeforge retrain
 
-constraints: setup ## Pin what pyproject.toml requires (to renew: make constraints OPTIONS=--upgrade)
-	python scripts/pin_versions.py $(OPTIONS)
+constraints: ## Pin what pyproject.toml requires (to renew: make constraints OPTIONS=--upgrade)
+	@$(BIN)/python -m uv --version >/dev/null 2>&1 || $(MAKE) setup  # the present pins may contradict pyproject.toml
+	$(BIN)/python scripts/pin_versions.py $(OPTIONS)
 
 clean: ## Remove outputs and tools' caches; the environments, DVC's cache and MLflow's records stay
 	rm -rf data models curves evaluation reports search .judgeforge .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

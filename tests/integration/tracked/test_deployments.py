@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+import tenacity
 import yaml
 
 ROOT = Path(__file__).parents[3]
@@ -84,3 +85,21 @@ def test_prefect_takes_the_job_template_of_kubernetes(prefect_server: dict[str, 
     found = httpx.get(f"{prefect_server['PREFECT_API_URL']}/work_pools/cluster", timeout=10).json()
     assert found["type"] == "kubernetes"
     assert found["base_job_template"] == json.loads(path.read_text())
+
+
+def test_a_schedule_that_is_resumed_makes_runs(
+    prefect_server: dict[str, str], deployed: dict[str, dict[str, Any]]
+) -> None:
+    """The server alone does this, with whatever SQLAlchemy it finds here: 2.1 broke it in silence (Prefect 3.7)."""
+    machines = next(each for name, each in deployed.items() if name == "reap/machines")
+    (schedule,) = machines["schedules"]
+    run_prefect(prefect_server, "deployment", "schedule", "resume", "reap/machines", schedule["id"])
+    wanted = {
+        "deployments": {"id": {"any_": [machines["id"]]}},
+        "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+    }
+    for attempt in tenacity.Retrying(stop=tenacity.stop_after_delay(150), wait=tenacity.wait_fixed(1), reraise=True):
+        with attempt:
+            found = httpx.post(f"{prefect_server['PREFECT_API_URL']}/flow_runs/filter", json=wanted, timeout=30).json()
+            assert len(found) >= 3
+    assert all(run["auto_scheduled"] for run in found)
