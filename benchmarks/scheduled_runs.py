@@ -3,7 +3,7 @@
 The recipe ``smoke`` in a copy of this project is retrained once; then its deployment's own schedule starts one flow run
 after another on a real Prefect server, with PostgreSQL as in infra/compose, and a real worker. Nothing may leak:
 processes, open files, locks, temporary files; and the databases may grow by so much a run, and no more. Beside it
-stands a flow that does nothing at all, which is Prefect's own start.
+stands a flow that does nothing, which is Prefect's own start.
 """
 
 import json
@@ -36,7 +36,7 @@ from tests.prefect_server import PrefectServer  # noqa: E402
 
 RUNS = int(os.environ.get("RUNS", "200"))
 BASELINES = 5
-EVERY_S = 10
+EVERY_S = 5
 """Shorter than a run takes, so that one follows the other without a pause."""
 
 BEYOND_START_S = 10.0
@@ -133,6 +133,12 @@ class Installation:
             time.sleep(1)
         return ended
 
+    def time_run(self, run: dict[str, Any]) -> float:
+        """Return the seconds from a worker's taking a run to its end: Python's start and imports are in it."""
+        states = self.ask(f"flow_run_states/?flow_run_id={run['id']}", method="GET")
+        taken = min(datetime.fromisoformat(each["timestamp"]) for each in states if each["type"] == "PENDING")
+        return (datetime.fromisoformat(run["end_time"]) - taken).total_seconds()
+
     def measure_database(self) -> int:
         """Return the size of Prefect's database, after what was deleted has been freed, in bytes."""
         engine = sqlalchemy.create_engine(self._database, isolation_level="AUTOCOMMIT")
@@ -206,15 +212,15 @@ def measure(made: Installation) -> dict[str, Any]:
     for schedule in made.ask(f"deployments/{weekly}/schedules", method="GET"):
         made.ask(f"deployments/{weekly}/schedules/{schedule['id']}", {"active": False}, "PATCH")
     asked = len((made.folder / "dvc.txt").read_text().splitlines()) / len(made.list_ended("retrain"))
-    return conclude(runs, made.list_ended("empty"), looks, asked)
+    own = statistics.median(made.time_run(run) for run in made.list_ended("empty"))
+    completed = all(run["state_type"] == "COMPLETED" for run in runs)
+    return conclude(completed, [made.time_run(run) for run in runs], own, looks, asked)
 
 
 def conclude(
-    runs: list[dict[str, Any]], empty: list[dict[str, Any]], looks: list[dict[str, int]], asked: float
+    completed: bool, seconds: list[float], own: float, looks: list[dict[str, int]], asked: float
 ) -> dict[str, Any]:
     """Print what was found, and hold it against the bounds."""
-    seconds = [run["total_run_time"] for run in runs]
-    own = statistics.median(run["total_run_time"] for run in empty)
     first, last = looks[0], looks[-1]
     span = max(last["runs"] - first["runs"], 1)
     growth = {name: (last[name] - first[name]) / span for name in first if name != "runs"}
@@ -223,9 +229,9 @@ def conclude(
         table.add_row(name, str(first[name]), str(last[name]), f"{value:.1f}")
     Console().print(table)
     median = statistics.median(seconds)
-    print(json.dumps({"runs": len(runs), "median_s": median, "empty_s": own, "dvc_a_run": asked}))
+    print(json.dumps({"runs": len(seconds), "median_s": median, "empty_s": own, "dvc_a_run": asked}))
     goals = {
-        "every run completed": all(run["state_type"] == "COMPLETED" for run in runs),
+        "every run completed": completed,
         "within 10 s beyond Prefect's own start": median - own <= BEYOND_START_S,
         "DVC asked once": asked <= 1.05,
         "no leaked process, file or lock": all(
@@ -235,7 +241,7 @@ def conclude(
         "databases": all(growth[name] <= most for name, most in MOST_BYTES_A_RUN.items()),
     }
     return {
-        **{"name": "scheduled_runs", "runs": len(runs), "median_s": median, "empty_flow_s": own, "dvc_a_run": asked},
+        **{"name": "scheduled_runs", "runs": len(seconds), "median_s": median, "empty_flow_s": own, "dvc_a_run": asked},
         **{"slowest_s": max(seconds), "looks": looks, "growth_a_run": growth, "goals_met": goals},
         **{"command": "make bench NAME=scheduled_runs", "date": datetime.now(UTC).strftime("%Y-%m-%d")},
         **{"commit": find_commit(), "machine": describe_machine()},

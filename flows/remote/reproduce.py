@@ -50,9 +50,9 @@ def reproduce(
         _refuse_on_an_ending_machine()
         with ending_commands():
             restore_snapshot(snapshot, KEPT)
-            pointers = [name for name in snapshot.files if name.endswith(".dvc")]
-            if pointers:
-                _must(_run("pull", *pointers), "pull")
+            pulled = [*(name for name in snapshot.files if name.endswith(".dvc")), *snapshot.bases]
+            if pulled:
+                _must(_run("pull", *pulled), "pull")
             claim_progress(stage)
             key = name_artifact(model, stage)
             fetch_progress(key, find_logger())

@@ -77,7 +77,7 @@ def run_remotely(stage: str, order: Order, log: Log) -> None:
 
 def _push_inputs(stage: str, graph: Graph, snapshot: Snapshot, log: Log) -> None:
     pointers = [name for name in snapshot.files if name.endswith(".dvc")]
-    targets = [*sorted(graph.get(stage, ())), *pointers]
+    targets = [*sorted(graph.get(stage, ())), *snapshot.bases, *pointers]
     if not targets:
         return
     pushed = run_dvc(["push", *targets], {}, log.info)

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.pipeline import Graph, find_upstream
+from flows.remote.bases import find_bases
 from judgeforge.errors import EnvironmentFault, InputError
 from judgeforge.files import read_text, write_text
 
@@ -27,12 +28,14 @@ class Snapshot(BaseModel):
     Args:
         commit: of the code, as 40 hexadecimal digits.
         files: path to text, of the files of DVC and the parameters, which may differ from the commit's.
+        bases: outputs of stages that the stage reads though dvc.yaml does not list them (``find_bases``).
     """
 
     model_config = ConfigDict(frozen=True)
 
     commit: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
     files: dict[str, str]
+    bases: tuple[Annotated[str, Field(pattern=r"^\w[\w@./-]*$")], ...] = ()
 
     def digest(self, stage: str) -> str:
         """Return a digest that is equal where the same stage is to run on the same state."""
@@ -60,8 +63,11 @@ def take_snapshot(stage: str, graph: Graph) -> Snapshot:
     pointers = [name for name in ask_git("ls-files", "-z", "--", f"*{_POINTER}").split("\0") if name]
     names = {name for name in [PARAMS, *pointers, *changed] if Path(name).is_file()} - {LOCK}
     files = {name: read_text(Path(name)) for name in sorted(names)}
+    lock = _cut_lock({name for name in find_upstream(graph, stage) if not name.endswith(_POINTER)})
+    known = yaml.safe_load(lock)["stages"]
+    outs = [out["path"] for need in graph.get(stage, ()) if need in known for out in known[need].get("outs", ())]
     return Snapshot(
-        commit=ask_git("rev-parse", "HEAD").strip(), files=files | {LOCK: _cut_lock(find_upstream(graph, stage))}
+        commit=ask_git("rev-parse", "HEAD").strip(), files=files | {LOCK: lock}, bases=find_bases(sorted(outs))
     )
 
 

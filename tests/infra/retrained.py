@@ -111,12 +111,11 @@ class Installation:
         assert code is None or done.returncode == code, (command, done.stdout[-3000:], done.stderr[-3000:])
         return done.stdout + done.stderr
 
-    def make_project(self, graded: bool, **runner: Any) -> None:
+    def make_project(self, recipe: str | None) -> None:
         """Copy this project into a git repository, clone it for the flow, and register its deployments.
 
         Args:
-            graded: whether its stages are the small ones, or its own.
-            runner: settings other than ``RUNNER``.
+            recipe: of the project's own stages; None: they are the small graded ones.
         """
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -132,13 +131,15 @@ class Installation:
         shutil.copytree(self.cloud.path / "infra/terraform", self.origin / "infra/terraform")
         ignored = (self.origin / ".gitignore").read_text().replace("*_override.tf", "")
         (self.origin / ".gitignore").write_text(ignored)
-        params = yaml.safe_load((ROOT / "params.yaml").read_text())
-        if graded:
+        if recipe:
+            self.run("judgeforge", "recipe", recipe, cwd=self.origin)
+        params = yaml.safe_load((self.origin / "params.yaml").read_text())
+        if not recipe:
             shutil.copy(GRADED / "graded_stage.py", self.origin / "src/judgeforge")
             shutil.copy(GRADED / "graded_pipeline.yaml", self.origin / "dvc.yaml")
             (self.origin / "quality.txt").write_text("3\n")
             params["promote"]["primary"] = ["d/pearson"]
-        params["runner"] |= RUNNER | runner
+        params["runner"] |= RUNNER
         (self.origin / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
         git = ("git", "-c", "user.email=test@example.invalid", "-c", "user.name=test")
         self.run("git", "init", "--quiet", "--initial-branch", "main", cwd=self.origin)
@@ -175,11 +176,19 @@ class Installation:
         self.prefect.stop()
         self.mlflow.stop()
 
-    def retrain(self, **parameters: Any) -> str:
-        """Start the deployment by hand, as its schedule would; returns the flow run's id."""
-        found = self._ask("deployments/name/retrain/weekly")
+    def retrain(self) -> str:
+        """Start the weekly retraining by hand, as its schedule would; returns the flow run's id."""
+        return self.start_flow("retrain/weekly")
+
+    def start_flow(self, deployment: str, **parameters: Any) -> str:
+        found = self._ask(f"deployments/name/{deployment}")
         body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
         return str(self._ask(f"deployments/{found['id']}/create_flow_run", body)["id"])
+
+    def list_handed(self) -> Counter[str]:
+        """Return how often each stage went to a machine and came back."""
+        wanted = {"flows": {"name": {"any_": ["reproduce"]}}, "flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}
+        return Counter(run["name"] for run in self._ask("flow_runs/filter", wanted))
 
     @tenacity.retry(
         retry=tenacity.retry_if_exception(is_busy), stop=tenacity.stop_after_delay(60), wait=tenacity.wait_fixed(1)

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from front import run_front
+from installed import running_installation
 from played import wait_for
-from rented import Moto, Site
+from rented import Moto
 from retrained import MODEL, Installation
 
 from judgeforge.files import write_text
-from tests.integration.tracked.receivers import receiving_webhook
 
 pytestmark = pytest.mark.slow
 STEPS = 30
@@ -32,16 +31,8 @@ ROWS: list[tuple[str, str, str, str]] = []
 
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory, moto_server: Moto) -> Iterator[Installation]:
-    moto_server.reset()
-    with run_front(moto_server.address) as front, receiving_webhook() as (webhook, told):
-        made = Installation(tmp_path_factory.mktemp("whole"), moto_server, Site(moto_server), front, webhook)
-        made.told = told
-        try:
-            made.make_project(graded=True)
-            with made.machines:
-                yield made
-        finally:
-            made.stop()
+    with running_installation(tmp_path_factory.mktemp("whole"), moto_server) as made:
+        yield made
     if name := os.environ.get("JUDGEFORGE_FAULT_TABLE"):
         write_table(Path(name))
 

@@ -1,5 +1,7 @@
 """A snapshot is whole, or there is none."""
 
+import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -48,3 +50,28 @@ def test_a_lock_that_stays_torn_or_lacks_a_stage_is_a_fault(monkeypatch: pytest.
 def test_a_commit_is_forty_digits(commit: str) -> None:
     with pytest.raises(ValidationError):
         snapshot.Snapshot(commit=commit, files={})
+
+
+def test_a_stage_travels_with_its_data_pointers_and_with_what_its_adapter_is_for(tmp_path: Path) -> None:
+    """DVC's graph has .dvc files as nodes, of which dvc.lock knows nothing."""
+    outs = {"base": "models/base", "train@direct": "models/direct"}
+    stages = {name: {"cmd": name, "outs": [{"path": path}]} for name, path in outs.items()}
+    Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
+    Path("params.yaml").write_text("{}\n")
+    Path(".gitignore").write_text("/models\n/dvc.lock\n")
+    for name in ("collections/own.dvc", "models/base/config.json", "models/direct/adapter_config.json"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(json.dumps({"base_model_name_or_path": "models/base"}))
+    for command in (["init"], ["add", "-A"], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-m", "Begin"]):
+        subprocess.run(["git", *command], check=True, capture_output=True)
+    graph = {
+        "collections/own.dvc": set[str](),
+        "base": set[str](),
+        "train@direct": {"base"},
+        "evaluate@direct": {"train@direct", "collections/own.dvc"},
+    }
+    taken = snapshot.take_snapshot("evaluate@direct", graph)
+    assert taken.bases == ("models/base",)
+    assert "collections/own.dvc" in taken.files
+    assert yaml.safe_load(taken.files["dvc.lock"])["stages"] == stages
+    assert snapshot.take_snapshot("train@direct", graph).bases == ()
