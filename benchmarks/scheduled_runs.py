@@ -1,11 +1,12 @@
 """Two hundred scheduled retrainings in a row that find nothing to do: how long each takes, and what grows.
 
 The recipe ``smoke`` in a copy of this project is retrained once; then its deployment's own schedule starts one flow run
-after another on a real Prefect server, with PostgreSQL as in infra/compose, and a real worker. Nothing may leak:
-processes, open files, locks, temporary files; and the databases may grow by so much a run, and no more. Beside it
-stands a flow that does nothing, which is Prefect's own start.
+after another on a real Prefect server, with PostgreSQL as in infra/compose, and a real worker. Neither
+processes, open files, locks nor temporary files may leak, and the databases may grow by so much a run and no more.
+Beside it stands a flow that does nothing, which is Prefect's own start.
 """
 
+import contextlib
 import json
 import os
 import statistics
@@ -162,17 +163,15 @@ class Installation:
 
 
 def _is_below(process: psutil.Process, installation: Installation) -> bool:
-    try:
+    with contextlib.suppress(psutil.Error):
         return bool(process.environ().get("COUNT_DVC") == installation.environment["COUNT_DVC"])
-    except psutil.Error:
-        return False
+    return False
 
 
 def _count_open(process: psutil.Process) -> int:
-    try:
+    with contextlib.suppress(psutil.Error):
         return int(process.num_fds())
-    except psutil.Error:
-        return 0
+    return 0
 
 
 def main() -> None:
@@ -203,7 +202,7 @@ def measure(made: Installation) -> dict[str, Any]:
     weekly = made.ask("deployments/name/retrain/weekly", method="GET")["id"]
     (made.folder / "dvc.txt").unlink(missing_ok=True)
     made.ask(f"deployments/{weekly}/schedules", [{"schedule": {"interval": EVERY_S}, "active": True}])
-    looks: list[dict[str, int]] = []
+    looks = []
     for count in range(_SETTLED, RUNS + 1, _SETTLED):
         made.wait_for("retrain", count)
         looks.append({"runs": count} | made.look())
@@ -217,9 +216,7 @@ def measure(made: Installation) -> dict[str, Any]:
     return conclude(completed, [made.time_run(run) for run in runs], own, looks, asked)
 
 
-def conclude(
-    completed: bool, seconds: list[float], own: float, looks: list[dict[str, int]], asked: float
-) -> dict[str, Any]:
+def conclude(done: bool, seconds: list[float], own: float, looks: list[dict[str, int]], asked: float) -> dict[str, Any]:
     """Print what was found, and hold it against the bounds."""
     first, last = looks[0], looks[-1]
     span = max(last["runs"] - first["runs"], 1)
@@ -231,7 +228,7 @@ def conclude(
     median = statistics.median(seconds)
     print(json.dumps({"runs": len(seconds), "median_s": median, "empty_s": own, "dvc_a_run": asked}))
     goals = {
-        "every run completed": completed,
+        "every run completed": done,
         "within 10 s beyond Prefect's own start": median - own <= BEYOND_START_S,
         "DVC asked once": asked <= 1.05,
         "no leaked process, file or lock": all(
