@@ -47,8 +47,8 @@ def retrain_by_recipe(
     request = [list(recipe), chosen]
     with ending_commands(), open_worktree(Path.cwd(), commit, request) as worktree:
         worktree.compose(recipe, chosen)
-        worktree.link_benchmarks(Path.cwd())
         worktree.fetch_data()
+        worktree.link_benchmarks(Path.cwd())
         quiet = {KINDS_VARIABLE: ",".join(kind for kind in list_kinds() if kind != "failure")}  # told by this flow
         finished = worktree.run(["flows.retrain", *options], quiet)
         if finished.code:

@@ -25,6 +25,7 @@ from flows.pipeline import Graph, find_stale_stages, load_graph, select_stages
 from flows.placing import Places, check_places, check_remote, is_remote
 from flows.promote import AWAITED, promote_judge, seek_approval
 from flows.raising import describe_cost, find_raiser
+from flows.remote.benchmarks import check_benchmark_files
 from flows.remote.handing import read_deployment
 from flows.remote.patience import ask_patiently
 from flows.remote.running import SETTLE_S, Order
@@ -117,8 +118,9 @@ def run_stages(stages: Graph, order: Order, parallel: int, lock: int) -> dict[st
     """
     runner = order.params.runner
     raiser = None
-    if any(is_remote(stage, runner) for stage in stages):
+    if remote := [stage for stage in stages if is_remote(stage, runner)]:
         check_remote()
+        check_benchmark_files(order.params, remote)
         ask_patiently(lambda client: read_deployment(client, runner.pool))  # before machines are raised for nothing
         raiser = find_raiser(runner)
     futures: list[Future] = []

@@ -84,7 +84,7 @@ class Worktree:
                 raise explain_dvc(finished.output)
 
     def link_benchmarks(self, root: Path) -> None:
-        """Link folders of published benchmark files that params.yaml names and the commit does not hold.
+        """Link folders of published benchmark files that params.yaml names, and neither git nor DVC has brought.
 
         Args:
             root: the checkout.

@@ -56,14 +56,20 @@ def retrain(*settings: str) -> str:
 
 
 def test_a_recipe_is_retrained_beside_the_checkout_which_stays_as_it_was(checkout: Path, store: Any) -> None:
+    (checkout / "benchmark-files").mkdir()
+    (checkout / "benchmark-files" / "versioned.json").write_text("[]")
+    call(sys.executable, "-m", "dvc", "add", "-q", "benchmark-files")
+    commit("Benchmark files")
+    (checkout / "benchmark-files" / "later.json").write_text("[]")  # which DVC would remove, were the folder linked
     before = (checkout / "params.yaml").read_bytes()
     head = call("git", "rev-parse", "HEAD")
-    said = retrain()
+    said = retrain("evaluate.benchmarks_folder=benchmark-files")
     assert said.startswith("0"), said
     assert call("git", "status", "--porcelain") == ""
     assert call("git", "rev-parse", "HEAD") == head
     assert (checkout / "params.yaml").read_bytes() == before
     assert not (checkout / "models").exists()
+    assert (checkout / "benchmark-files" / "later.json").is_file()
     assert list((checkout / ".judgeforge" / "on-demand").glob("*/")) == []
     assert len(call("git", "worktree", "list").splitlines()) == 1
     assert f"COMMIT {head}" in said
