@@ -1,7 +1,7 @@
 """Who raises machines for a retraining, by ``runner.provider``, and what they cost it."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from prefect.client.orchestration import get_client
@@ -11,28 +11,34 @@ from prefect.runtime import flow_run as current
 
 from flows.logs import find_logger
 from flows.machines.life import Machines, gpu_runner
+from flows.machines.needs import Needs, find_needs
 from flows.machines.site import Site, load_site
 from flows.placing import Raise
 from judgeforge.errors import InputError
-from judgeforge.params import RunnerParams
+from judgeforge.params import Params, RunnerParams
 from judgeforge.promote.remotes import find_remote
 
 
-def find_raiser(runner: RunnerParams) -> Raise | None:
+def find_raiser(params: Params, stages: Collection[str]) -> Raise | None:
     """Return what raises machines for the flow run that is on; None where somebody else keeps the workers.
+
+    Args:
+        params: of the project.
+        stages: that the machines may get.
 
     Raises:
         InputError: the site's file is missing or wrong, or its remote is not the one that DVC has here.
     """
+    runner = params.runner
     if runner.provider != "aws":
         return None
-    site = load_site()
+    site, needs = load_site(), find_needs(params, stages)
     _check_remote(site)
-    return lambda count: _raise(runner, site, count)
+    return lambda count: _raise(runner, site, needs, count)
 
 
 @contextlib.contextmanager
-def _raise(runner: RunnerParams, site: Site, count: int) -> Iterator[Machines]:
+def _raise(runner: RunnerParams, site: Site, needs: Needs, count: int) -> Iterator[Machines]:
     before = _list_online(runner.pool)
     run = str(current.id)
     with gpu_runner(
@@ -40,6 +46,7 @@ def _raise(runner: RunnerParams, site: Site, count: int) -> Iterator[Machines]:
         site,
         run,
         count,
+        needs=needs,
         count_workers=lambda: len(_list_online(runner.pool) - before),
         log=find_logger(),
     ) as machines:

@@ -14,6 +14,7 @@ from flows.machines.closing import note_known
 from flows.machines.cloud import Cloud, Machine, Thing, is_run_name
 from flows.machines.cost import Estimate, Spent, check_budget, compute_estimate, compute_spent
 from flows.machines.guard import guarding
+from flows.machines.needs import Needs
 from flows.machines.opening import open_cloud
 from flows.machines.raising import raise_machines
 from flows.machines.site import Site
@@ -93,6 +94,7 @@ def gpu_runner(
     machines: int,
     *,
     commit: str | None = None,
+    needs: Needs = Needs(),  # noqa: B008 - it cannot be changed
     expected_minutes: float | None = None,
     count_workers: Callable[[], int] | None = None,
     log: Log = _LOG,
@@ -107,6 +109,7 @@ def gpu_runner(
         run_id: the flow run's; the machines bear it as a tag.
         machines: how many.
         commit: what they check out; None: HEAD.
+        needs: what the recipe wants installed on them.
         expected_minutes: how long each will work, for the estimate; None: nobody knows.
         count_workers: how many of the machines work already; None: a machine that runs is taken to work.
         log: takes what a person should know.
@@ -115,11 +118,10 @@ def gpu_runner(
 
     Raises:
         InputError, EnvironmentFault: refused; no machine to be had, or no answer.
-        BudgetSpentError: the budget is spent.
-        MachinesLeftError: machines could not be ended; the message names them.
+        BudgetSpentError, MachinesLeftError: the budget is spent; machines could not be ended, and are named.
     """
     estimate = check_budget(compute_estimate(settings, machines, expected_minutes), settings.max_usd)
-    tries = list_tries(settings, site, run_id, machines, commit or read_head())
+    tries = list_tries(settings, site, run_id, machines, commit or read_head(), needs)
     find_terraform()
     cloud = open_cloud(settings.provider, site)
     log.info("Machines for run %s: %s.", run_id, estimate)
@@ -138,7 +140,7 @@ def gpu_runner(
 
 
 def list_tries(
-    settings: RunnerParams, site: Site, run: str, machines: int, commit: str
+    settings: RunnerParams, site: Site, run: str, machines: int, commit: str, needs: Needs
 ) -> list[tuple[Choice, dict[str, Any]]]:
     """Return the choices for a run in their order, each with Terraform's variables.
 
@@ -153,7 +155,7 @@ def list_tries(
             "set its mode to group, or runner.workers to 1.",
         )
     choices = list_choices(site.mode, [one.type for one in settings.machines], site.subnet_ids, settings.spot)
-    return [(choice, build_variables(settings, site, run, choice, machines, commit)) for choice in choices]
+    return [(choice, build_variables(settings, site, run, choice, machines, commit, needs)) for choice in choices]
 
 
 def read_head() -> str:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flows.machines.choices import Choice
+from flows.machines.needs import Needs
 from flows.machines.site import Site
 from judgeforge.params import RunnerParams
 
@@ -12,7 +13,7 @@ _MARGIN = timedelta(minutes=30)
 
 
 def build_variables(
-    settings: RunnerParams, site: Site, run: str, choice: Choice, machines: int, commit: str
+    settings: RunnerParams, site: Site, run: str, choice: Choice, machines: int, commit: str, needs: Needs
 ) -> dict[str, Any]:
     """Return the variables by their names in infra/terraform/runner.
 
@@ -23,6 +24,7 @@ def build_variables(
         choice: types, zones and kind of this try.
         machines: how many.
         commit: what they check out.
+        needs: what the recipe wants installed.
     """
     expires = datetime.now(UTC) + timedelta(minutes=settings.max_life_minutes) + _MARGIN
     return {
@@ -44,7 +46,8 @@ def build_variables(
         "remote_url": site.remote_url,
         "repository_url": site.repository_url,
         "commit": commit,
-        "extras": list(site.extras),
+        "extras": list(dict.fromkeys([*site.extras, *needs.extras])),
+        "setup_targets": list(needs.targets),
         "pool": settings.pool,
         "prefect_api_url": site.prefect_api_url,
         "environment": site.environment,
@@ -58,4 +61,4 @@ def build_variables(
 def build_any_variables(settings: RunnerParams, site: Site, run: str) -> dict[str, Any]:
     """Return valid variables for unmaking a run of which only the name is known: then the state alone counts."""
     types = tuple(choice.type for choice in settings.machines) or ("any.type",)
-    return build_variables(settings, site, run, Choice(types, site.subnet_ids, False), 1, "0" * 40)
+    return build_variables(settings, site, run, Choice(types, site.subnet_ids, False), 1, "0" * 40, Needs())

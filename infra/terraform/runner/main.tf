@@ -47,6 +47,7 @@ module "gpu_runner" {
   repository_url           = var.repository_url
   commit                   = var.commit
   extras                   = var.extras
+  setup_targets            = var.setup_targets
   environment              = var.environment
   secrets                  = var.secrets
   idle_minutes             = var.idle_minutes

@@ -7,6 +7,7 @@ import pytest
 from machine_settings import build_settings, build_site
 
 from flows.machines.choices import Choice
+from flows.machines.needs import Needs
 from flows.machines.site import load_site, parse_site
 from flows.machines.variables import build_any_variables, build_variables
 from judgeforge.errors import InputError
@@ -91,7 +92,7 @@ def test_terraform_is_asked_for_the_choice_and_may_expire_after_the_machines_end
     key = "arn:aws:kms:eu-central-1:123456789012:key/1234-abcd"
     site, settings = build_site(kms_key_arns=[key]), build_settings(max_life_minutes=60)
     choice = Choice(("g5.xlarge",), ("subnet-b",), True)
-    variables = build_variables(settings, site, "run-1", choice, 2, "a" * 40)
+    variables = build_variables(settings, site, "run-1", choice, 2, "a" * 40, Needs())
     assert variables["machine_types"] == ["g5.xlarge"]
     assert (variables["subnet_ids"], variables["spot"], variables["machines"]) == (["subnet-b"], True, 2)
     assert variables["kms_key_arns"] == [key]

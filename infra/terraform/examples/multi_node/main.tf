@@ -73,6 +73,7 @@ module "gpu_runner" {
   repository_url           = var.repository_url
   commit                   = var.commit
   extras                   = ["pipeline", "train", "deepspeed", "gpu", "aws"]
+  setup_targets            = ["setup"] # a training alone judges nothing
   pool                     = var.pool
   prefect_api_url          = var.prefect_api_url
   environment              = var.environment

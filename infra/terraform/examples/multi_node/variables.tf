@@ -45,7 +45,7 @@ variable "vpc_id" {
 }
 
 variable "image_id" {
-  description = "A Debian or Ubuntu image with NVIDIA's driver."
+  description = "An image with NVIDIA's driver and Python 3.11 or 3.12: Ubuntu 24.04 or Debian 12."
   type        = string
 }
 

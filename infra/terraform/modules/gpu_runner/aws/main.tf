@@ -7,6 +7,7 @@ module "machine" {
   repository_url     = var.repository_url
   commit             = var.commit
   extras             = var.extras
+  setup_targets      = var.setup_targets
   remote_url         = var.remote_url
   environment        = merge({ AWS_DEFAULT_REGION = var.region }, var.environment)
   secrets            = var.secrets

@@ -53,7 +53,7 @@ variable "subnet_ids" {
 }
 
 variable "image_id" {
-  description = "A Debian or Ubuntu image with NVIDIA's driver."
+  description = "An image with NVIDIA's driver and Python 3.11 or 3.12: Ubuntu 24.04 or Debian 12."
   type        = string
   validation {
     condition     = can(regex("^ami-[0-9a-f]+$", var.image_id))
@@ -136,7 +136,7 @@ variable "disk_kms_key_id" {
 }
 
 variable "egress_ports" {
-  description = "Ports that the machines may reach. 443 serves AWS, git and packages; add those of Prefect and MLflow where they differ."
+  description = "Ports that the machines may reach. 443 serves AWS, git and Python packages; add 80 for Ubuntu's, and those of Prefect and MLflow where they differ."
   type        = list(number)
   default     = [443]
   validation {
@@ -219,6 +219,12 @@ variable "commit" {
 variable "extras" {
   description = "Extras of the project that the worker needs, as in pyproject.toml."
   type        = list(string)
+}
+
+variable "setup_targets" {
+  description = "Targets of the project's Makefile that make the environment, in their order: setup, and setup-vllm where a stage judges by vLLM."
+  type        = list(string)
+  default     = ["setup"]
 }
 
 variable "environment" {

@@ -10,17 +10,18 @@ locals {
     repository_url     = var.repository_url
     commit             = var.commit
     extras             = join(",", var.extras)
+    setup_targets      = join(" ", var.setup_targets)
     remote_url         = var.remote_url
     secrets            = join(" ", [for name, place in var.secrets : "${name}=${place}"])
     idle_minutes       = tostring(var.idle_minutes)
     max_life_minutes   = tostring(var.max_life_minutes)
     checkpoint_grace_s = tostring(var.checkpoint_grace_s)
-    packages           = join(" ", concat(["git", "make", "curl", "python3-venv"], var.packages))
+    packages           = join(" ", concat(["git", "make", "curl", "g++", "python3-venv", "python3-dev"], var.packages))
     default_home       = local.home
   } : name => "'${replace(value, "'", "'\\''")}'" }
 
   needs = {
-    worker   = ["default_home", "pool", "repository_url", "commit", "extras", "remote_url", "secrets"]
+    worker   = ["default_home", "pool", "repository_url", "commit", "extras", "setup_targets", "remote_url", "secrets"]
     watchdog = ["default_home", "idle_minutes", "max_life_minutes", "checkpoint_grace_s"]
     root     = ["default_home", "max_life_minutes", "packages"]
   }

@@ -43,6 +43,16 @@ variable "extras" {
   }
 }
 
+variable "setup_targets" {
+  description = "Targets of the project's Makefile that make the environment, in their order: setup, and setup-vllm where a stage judges by vLLM."
+  type        = list(string)
+  default     = ["setup"]
+  validation {
+    condition     = contains([tolist(["setup"]), tolist(["setup", "setup-vllm"])], var.setup_targets)
+    error_message = "setup_targets must be [\"setup\"] or [\"setup\", \"setup-vllm\"]."
+  }
+}
+
 variable "remote_url" {
   description = "DVC's remote, through which inputs, results and checkpoints travel."
   type        = string

@@ -54,8 +54,15 @@ git cat-file -e "$commit^{commit}" 2>/dev/null || retry git fetch --quiet origin
 git checkout --quiet --force --detach "$commit"
 
 if [ -z "$venv" ]; then
-  JUDGEFORGE_EXTRAS="$extras" retry make --no-print-directory setup || fail "The environment could not be made." "see above."
+  for target in $setup_targets; do
+    JUDGEFORGE_EXTRAS="$extras" retry make --no-print-directory "$target" ||
+      fail "The environment could not be made: make $target." "see above."
+  done
   venv="$JUDGEFORGE_CHECKOUT/.venv"
+elif [[ " $setup_targets " == *" setup-vllm "* ]]; then
+  # Told now, and not after hours of training.
+  "$venv/bin/python" -c 'import importlib.util as u; raise SystemExit(u.find_spec("vllm") is None)' ||
+    fail "A stage judges by vLLM, and the image's environment $venv has none." "install it there, or set evaluate.engine to transformers."
 fi
 export PATH="$venv/bin:$PATH"
 # An environment from elsewhere may hold the project at another commit; the checkout comes first.

@@ -113,6 +113,32 @@ run "extras_2" {
   expect_failures = [var.extras]
 }
 
+run "setup_targets" {
+  command = plan
+  variables {
+    setup_targets = ["setup-vllm", "setup"]
+  }
+  expect_failures = [var.setup_targets]
+}
+
+run "setup_targets_2" {
+  command = plan
+  variables {
+    setup_targets = ["setup", "clean"]
+  }
+  expect_failures = [var.setup_targets]
+}
+
+run "vllm_is_set_up" {
+  variables {
+    setup_targets = ["setup", "setup-vllm"]
+  }
+  assert {
+    condition     = strcontains(output.worker_script, "setup_targets='setup setup-vllm'")
+    error_message = "The worker does not make what is asked for."
+  }
+}
+
 run "environment" {
   command = plan
   variables {
