@@ -2,6 +2,7 @@
 
 import json
 import os
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -20,6 +21,9 @@ _KeyArn = Annotated[str, Field(pattern=r"^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/
 _SECRET_SIGNS = ("SECRET", "PASSWORD", "TOKEN", "_KEY", "CREDENTIAL", "AUTH_STRING", "WEBHOOK")
 
 
+_PORTS = {"http": 80, "https": 443, "ssh": 22}
+
+
 def _names_user(address: str) -> bool:
     """Whether an address has a user or a password; over SSH a user alone is no secret, and needed."""
     try:
@@ -27,6 +31,16 @@ def _names_user(address: str) -> bool:
     except ValueError:  # half an address; what it says would show the value
         return "@" in address
     return bool(parts.password) or (parts.username is not None and parts.scheme != "ssh")
+
+
+def _find_port(address: str) -> int | None:
+    """Return the port at which a machine reaches an address; None: no network is needed, or nobody knows."""
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        return None
+    return None if not host or host == "localhost" or host.startswith("127.") else port
 
 
 class Site(BaseModel):
@@ -46,7 +60,9 @@ class Site(BaseModel):
         state_prefix: below which keys.
         environment: variables for the workers that are no secret.
         secrets: variables for the workers, each with the name that its value has in the cloud's store of parameters.
-        extras: the project's extras that a machine installs.
+        extras: the project's extras that a machine installs, beside those that the recipe needs.
+        egress_ports: that machines may reach; 80 where the image gets packages by plain HTTP, as Ubuntu's does.
+        egress_cidrs: addresses that they may reach on those ports.
         permissions_boundary: ARN of the policy that the machines' role may not exceed (state/ makes it); None: none.
         kms_key_arns: keys of one's own with which the remote's bucket and the secrets are encrypted.
         checkpoint_grace_s: how long a stage has for its last checkpoint when its machine is taken away.
@@ -68,6 +84,8 @@ class Site(BaseModel):
     environment: dict[_EnvironmentName, str] = {}
     secrets: dict[_EnvironmentName, _Name] = {}
     extras: tuple[_Name, ...] = ("pipeline", "train", "gpu", "aws")
+    egress_ports: Annotated[tuple[Annotated[int, Field(ge=1, le=65535)], ...], Field(min_length=1)] = (443,)
+    egress_cidrs: Annotated[tuple[IPv4Network, ...], Field(min_length=1)] = (IPv4Network("0.0.0.0/0"),)
     permissions_boundary: Annotated[str, Field(pattern=r"^arn:[a-z-]+:iam::\d{12}:policy/.+$")] | None = None
     kms_key_arns: tuple[_KeyArn, ...] = ()
     checkpoint_grace_s: Annotated[int, Field(ge=1, le=110)] = 90  # a spot machine is taken two minutes after the notice
@@ -86,6 +104,18 @@ class Site(BaseModel):
                 raise ValueError(f"{key} holds a user or a password: put the secret into the store, name it in secrets")
         if both := sorted(set(self.environment) & set(self.secrets)):
             raise ValueError(f"{both[0]} stands in environment and in secrets")
+        return self
+
+    @model_validator(mode="after")
+    def _opens_the_ports_it_names(self) -> Self:
+        if any(name.endswith("_PROXY") for name in self.environment):
+            return self
+        addresses = {"repository_url": self.repository_url, "prefect_api_url": self.prefect_api_url}
+        addresses["environment.MLFLOW_TRACKING_URI"] = self.environment.get("MLFLOW_TRACKING_URI", "")
+        for key, address in addresses.items():
+            port = _find_port(address)
+            if port and port not in self.egress_ports:
+                raise ValueError(f"machines reach {key} at port {port}, which is not in egress_ports: add it")
         return self
 
     def name_state(self, run: str) -> str:

@@ -40,6 +40,8 @@ def build_variables(
         "spot": choice.spot,
         "capacity_minutes": 0,  # waited for here: an apply that gives up would end the machines that have come
         "disk_gib": settings.disk_gib,
+        "egress_ports": list(site.egress_ports),
+        "egress_cidrs": [str(block) for block in site.egress_cidrs],
         "max_life_minutes": settings.max_life_minutes,
         "idle_minutes": settings.idle_minutes,
         "expires": expires.strftime("%Y-%m-%dT%H:%M:%SZ"),

@@ -109,7 +109,7 @@ def test_the_worker_sets_the_project_up_at_its_commit(repository: tuple[str, str
     home.mkdir()
     (home / "secret.place").write_text("a secret\n")
     stubs = tmp_path / "stubs"
-    write_stub(stubs, "make", 'echo "$JUDGEFORGE_EXTRAS $*" >"$JUDGEFORGE_HOME/made"; mkdir -p .venv/bin')
+    write_stub(stubs, "make", 'echo "$JUDGEFORGE_EXTRAS $*" >>"$JUDGEFORGE_HOME/made"; mkdir -p .venv/bin')
     write_stub(stubs, "dvc", 'echo "$*" >>"$JUDGEFORGE_HOME/dvc"')
     write_stub(stubs, "prefect", 'env -0 >"$JUDGEFORGE_HOME/env"; echo "$$ $PWD $*" >"$JUDGEFORGE_HOME/prefect"')
     script = render_machine(
@@ -119,13 +119,15 @@ def test_the_worker_sets_the_project_up_at_its_commit(repository: tuple[str, str
         remote_url="s3://artifacts/remote",
         environment={"NASTY": NASTY},
         secrets={"PREFECT_API_KEY": "place"},
+        setup_targets=["setup", "setup-vllm"],
     )["worker_script"]
     path = f"{stubs}:{os.environ['PATH']}"
     for _ in range(2):  # systemd starts it again where it failed
         run_script(script, JUDGEFORGE_HOME=str(home), PLAYED_ID="one", PATH=path, AWS_ENDPOINT_URL="http://127.0.0.1:1")
     checkout = home / "checkout"
     assert (checkout / "marker").read_text() == "wanted"
-    assert (home / "made").read_text() == "pipeline,train --no-print-directory setup\n"
+    made = [f"pipeline,train --no-print-directory {target}" for target in ("setup", "setup-vllm")]
+    assert (home / "made").read_text().splitlines() == made * 2
     assert "remote add --quiet --default --force --local judgeforge s3://artifacts/remote" in (home / "dvc").read_text()
     pid, place, arguments = (home / "prefect").read_text().split(maxsplit=2)
     assert place == str(checkout) and pid == (home / "worker.pid").read_text().strip()
@@ -161,6 +163,41 @@ def test_what_the_worker_lacks_is_named(
     )
     assert done.returncode == 75 and message in done.stderr
     assert not (tmp_path / "home" / "preparing").exists()  # so that the watchdog counts the machine as idle
+
+
+def test_a_target_that_cannot_be_made_is_tried_again_and_named(repository: tuple[str, str], tmp_path: Path) -> None:
+    address, commit = repository
+    stubs, calls = tmp_path / "stubs", tmp_path / "calls"
+    write_stub(stubs, "sleep", "exit 0")
+    write_stub(stubs, "make", f'echo "$2" >>"{calls}"; [ "$2" = setup ]')
+    changed: dict[str, Any] = {"repository_url": address, "commit": commit, "setup_targets": ["setup", "setup-vllm"]}
+    script = render_machine(tmp_path, **changed)["worker_script"]
+    added = {"JUDGEFORGE_HOME": str(tmp_path / "home"), "PLAYED_ID": "one"}
+    done = run_script(script, check=False, PATH=f"{stubs}:{os.environ['PATH']}", **added)
+    assert done.returncode == 75 and "could not be made: make setup-vllm. Remedy: " in done.stderr
+    assert calls.read_text().split() == ["setup"] + ["setup-vllm"] * 5
+
+
+@pytest.mark.parametrize("has_vllm", [True, False])
+def test_an_image_without_vllm_is_refused_before_hours_of_training(
+    has_vllm: bool, repository: tuple[str, str], tmp_path: Path
+) -> None:
+    address, commit = repository
+    stubs, venv = tmp_path / "stubs", tmp_path / "venv" / "bin"
+    for name in ("dvc", "prefect"):
+        write_stub(stubs, name, f'echo "$0" >>"{tmp_path}/called"')
+    venv.parent.mkdir()
+    write_stub(venv, "python", f'exec {sys.executable} "$@"')
+    if has_vllm:
+        (tmp_path / "vllm.py").touch()
+    changed: dict[str, Any] = {"repository_url": address, "commit": commit, "setup_targets": ["setup", "setup-vllm"]}
+    script = render_machine(tmp_path, **changed)["worker_script"]
+    added = {"JUDGEFORGE_HOME": str(tmp_path / "home"), "JUDGEFORGE_VENV": str(venv.parent), "PLAYED_ID": "one"}
+    added |= {"PYTHONPATH": str(tmp_path), "PATH": f"{stubs}:{os.environ['PATH']}"}
+    done = run_script(script, check=False, **added)
+    assert done.returncode == (0 if has_vllm else 75), done.stderr
+    assert (tmp_path / "called").exists() == has_vllm
+    assert has_vllm or f"environment {venv.parent} has none. Remedy: " in done.stderr
 
 
 def test_a_token_for_git_is_in_no_file_and_on_no_command_line(repository: tuple[str, str], tmp_path: Path) -> None:
@@ -288,8 +325,8 @@ case "$*" in
 esac"""
 
 
-def test_the_root_part_formats_the_first_empty_disk_and_no_other(tmp_path: Path) -> None:
-    """Run with every command that would change this machine replaced by one that writes down how it was called."""
+def render_root(tmp_path: Path) -> tuple[str, Path, Path, Path]:
+    """The root part with every command that would change this machine replaced by one that notes its call."""
     home, stubs, calls = tmp_path / "var", tmp_path / "stubs", tmp_path / "calls"
     script = render_machine(tmp_path)["root_script"].replace("'/var/lib/judgeforge'", f"'{home}'")
     assert str(home) in script
@@ -300,6 +337,36 @@ def test_the_root_part_formats_the_first_empty_disk_and_no_other(tmp_path: Path)
     write_stub(stubs, "dpkg", '[ "$2" != make ]')
     write_stub(stubs, "lsblk", LSBLK)
     write_stub(stubs, "wipefs", '[ "$1" != /dev/odd0 ]')  # a disk that cannot be read is no empty disk
+    return script, home, stubs, calls
+
+
+@pytest.mark.parametrize(
+    ("fitting", "image", "is_told"),
+    [
+        (None, "", True),
+        (None, "JUDGEFORGE_VENV=\n", True),
+        ("python3.12", "", False),
+        (None, "JUDGEFORGE_VENV=/srv/venv\n", False),
+    ],
+)
+def test_an_image_without_a_fitting_python_says_so(
+    fitting: str | None, image: str, is_told: bool, tmp_path: Path
+) -> None:
+    script, _, stubs, calls = render_root(tmp_path)
+    for name in ("python3.11", "python3", "python3.12"):
+        write_stub(stubs, name, '[ "$1" = --version ] && echo "Python 3.10.12"')
+    if fitting:
+        write_stub(stubs, fitting, "exit 0")
+    (tmp_path / "image.env").write_text(image)
+    done = run_script(script, PATH=f"{stubs}:{os.environ['PATH']}", JUDGEFORGE_IMAGE=str(tmp_path / "image.env"))
+    assert ("no Python 3.11 or 3.12 (Python 3.10.12)" in done.stderr) == is_told
+    assert "Ubuntu 24.04 or Debian 12" in done.stderr or not is_told
+    # The watchdog, which ends the machine, is started all the same.
+    assert "systemctl enable --now judgeforge-watchdog.service" in calls.read_text()
+
+
+def test_the_root_part_formats_the_first_empty_disk_and_no_other(tmp_path: Path) -> None:
+    script, home, stubs, calls = render_root(tmp_path)
     run_script(script, PATH=f"{stubs}:{os.environ['PATH']}")
     assert calls.read_text().splitlines() == [
         "shutdown -P +255",

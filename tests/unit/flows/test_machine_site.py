@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from machine_settings import build_settings, build_site
@@ -38,6 +39,10 @@ def test_where_no_file_is_named_the_variable_is(monkeypatch: pytest.MonkeyPatch)
         ("state_prefix", "/states/"),
         ("permissions_boundary", "machines"),
         ("kms_key_arns", ["*"]),
+        ("egress_ports", []),
+        ("egress_ports", [70000]),
+        ("egress_cidrs", ["anywhere"]),
+        ("egress_cidrs", ["10.0.0.1/8"]),
         ("colour", "blue"),
     ],
 )
@@ -76,7 +81,31 @@ def test_an_address_with_a_user_or_a_password_is_refused_and_not_shown(key: str,
 
 @pytest.mark.parametrize("address", ["https://git.example.org/a@b.git", "ssh://git@git.example.org/a.git"])
 def test_an_address_without_a_secret_is_taken(address: str) -> None:
-    assert build_site(repository_url=address, environment={"PLACE": address}).repository_url == address
+    site = build_site(repository_url=address, environment={"PLACE": address}, egress_ports=[443, 22])
+    assert site.repository_url == address
+
+
+@pytest.mark.parametrize(
+    ("changes", "port"),
+    [
+        ({"prefect_api_url": "https://prefect.example.org:4200/api"}, 4200),
+        ({"prefect_api_url": "http://prefect.example.org/api"}, 80),
+        ({"repository_url": "ssh://git@git.example.org/a.git"}, 22),
+        ({"environment": {"MLFLOW_TRACKING_URI": "https://mlflow.example.org:5000"}}, 5000),
+    ],
+)
+def test_a_port_that_machines_need_and_may_not_reach_is_named(changes: dict[str, Any], port: int) -> None:
+    values = json.loads(build_site().model_dump_json()) | changes
+    with pytest.raises(InputError, match=f"port {port}, which is not in egress_ports"):
+        parse_site(values, "site.json")
+    assert parse_site(values | {"egress_ports": [443, port]}, "site.json").egress_ports == (443, port)
+
+
+def test_addresses_that_need_no_port_of_the_network_are_taken() -> None:
+    loopback = {"prefect_api_url": "http://127.0.0.1:4200/api", "repository_url": "file:///srv/judgeforge"}
+    build_site(**loopback, environment={"MLFLOW_TRACKING_URI": "http://localhost:5000"})
+    through = {"HTTPS_PROXY": "http://proxy.example.org:443"}
+    build_site(prefect_api_url="https://prefect.example.org:4200/api", environment=through)
 
 
 def test_a_variable_that_is_no_address_is_taken() -> None:
@@ -96,5 +125,6 @@ def test_terraform_is_asked_for_the_choice_and_may_expire_after_the_machines_end
     assert variables["machine_types"] == ["g5.xlarge"]
     assert (variables["subnet_ids"], variables["spot"], variables["machines"]) == (["subnet-b"], True, 2)
     assert variables["kms_key_arns"] == [key]
+    assert (variables["egress_ports"], variables["egress_cidrs"]) == ([443], ["0.0.0.0/0"])
     assert variables["expires"].endswith("Z")
     assert build_any_variables(settings, site, "run-1").keys() == variables.keys()

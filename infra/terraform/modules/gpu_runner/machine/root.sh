@@ -18,6 +18,17 @@ if [ "${#missing[@]}" -gt 0 ]; then
   done
 fi
 
+# As the Makefile looks for one; an image with everything baked in brings its own.
+is_fit='import sys; raise SystemExit(sys.version_info[:2] not in ((3, 11), (3, 12)))'
+python=
+for candidate in python3.11 python3 python3.12; do
+  if "$candidate" -c "$is_fit" >/dev/null 2>&1; then python="$candidate"; fi
+done
+if [ -z "$python" ] && ! grep -qs '^JUDGEFORGE_VENV=.' "${JUDGEFORGE_IMAGE:-/etc/judgeforge/image.env}"; then
+  echo "judgeforge: this image has no Python 3.11 or 3.12 ($(python3 --version 2>&1 || true)), so no worker will come." \
+    "Remedy: name an image of Ubuntu 24.04 or Debian 12 in image_id." >&2
+fi
+
 # The first whole disk that is empty and used by nobody (a GPU machine's own NVMe) holds the checkout and the models.
 mkdir -p "$home"
 if ! mountpoint -q "$home"; then
