@@ -11,7 +11,9 @@ import pytest
 
 from flows.remote.benchmarks import check_benchmark_files
 from flows.remote.reproduce import KEPT
+from flows.remote.running import Order
 from flows.remote.snapshot import restore_snapshot, take_snapshot
+from flows.retrain import run_stages
 from judgeforge.benchmarks.manifest import load_manifest
 from judgeforge.errors import InputError
 from judgeforge.params import Params, load_params
@@ -150,9 +152,12 @@ def test_files_in_dvc_are_taken_and_get_to_a_worker(
     dvc("init", "-q")
     dvc("remote", "add", "-q", "-d", "storage", str(tmp_path / "remote"))
     commit()
+    params = build_params([NAME], "benchmark-files")
+    with pytest.raises(InputError, match="neither git nor DVC"):  # before a server or a cloud is asked
+        run_stages({"evaluate@base": set()}, Order(params, {}, None), 1, -1)
     dvc("add", "-q", "benchmark-files")
     assert call("git", "status", "--porcelain").split() == ["??", "benchmark-files.dvc"]
-    check_benchmark_files(build_params([NAME], "benchmark-files"), REMOTE)
+    check_benchmark_files(params, REMOTE)
     snapshot = take_snapshot("base", {"base": set()})
     dvc("push", "-q", *(name for name in snapshot.files if name.endswith(".dvc")))
     call("git", "clone", "-q", str(checkout), str(tmp_path / "worker"))
