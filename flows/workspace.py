@@ -1,7 +1,6 @@
 """One retraining at a time in a working folder, and the note of the last one that went through to its end."""
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.data_note import note_data
+from flows.locking import take_lock
 from judgeforge.errors import EnvironmentFault, InputError
 from judgeforge.files import load_json, write_json
 from judgeforge.lineage import LOCK_FILE
@@ -35,14 +35,12 @@ def workspace_lock() -> Iterator[int]:
     """
     _LOCK.parent.mkdir(parents=True, exist_ok=True)
     with _LOCK.open("a+") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if not take_lock(handle):
             handle.seek(0)
             raise EnvironmentFault(
                 f"A retraining (process {handle.read().strip() or '?'}), or a stage that it left, is at work here.",
                 "wait until it is done, or end it ('ps' shows dvc and python -m judgeforge).",
-            ) from error
+            )
         handle.truncate(0)
         handle.write(str(os.getpid()))
         handle.flush()

@@ -5,7 +5,6 @@ have again: DVC's cache, answers that were paid for, and published benchmark fil
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -16,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from flows.commands import GRACE_S, Finished, explain_exit, run_command
+from flows.locking import take_lock
 from flows.logs import find_logger
 from flows.pipeline import explain_dvc
 from judgeforge.errors import EnvironmentFault, InputError
@@ -122,10 +122,8 @@ def open_worktree(root: Path, commit: str, request: Sequence[object]) -> Iterato
     folder = root / _PLACE / key
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise EnvironmentFault("The same retraining is at work already.", "wait until it is done.") from error
+        if not take_lock(handle):
+            raise EnvironmentFault("The same retraining is at work already.", "wait until it is done.")
         _git(["worktree", "prune"], root)
         if not (folder / ".git").exists():
             shutil.rmtree(folder, ignore_errors=True)

@@ -16,6 +16,7 @@ from prefect.states import Completed, Failed
 from flows.commands import Finished, StageDefectError, ending_commands, explain_stage, run_dvc
 from flows.logs import find_logger
 from flows.pipeline import explain_dvc
+from flows.remote.checkout import CheckoutBusyError, hold_checkout
 from flows.remote.progress import HOME, Syncing, claim_progress, fetch_progress, name_artifact
 from flows.remote.snapshot import Snapshot, restore_snapshot
 from judgeforge.errors import EnvironmentFault, InputError, JudgeforgeError
@@ -24,7 +25,10 @@ from judgeforge.tracking import PARENT_VARIABLE
 KEPT = (".dvc/cache", ".dvc/tmp", ".dvc/config.local", str(HOME), ".venv")
 """What stays on a worker from stage to stage, though git ignores it."""
 
-KINDS: dict[str, type[JudgeforgeError]] = {kind.__name__: kind for kind in (InputError, EnvironmentFault)}
+KINDS: dict[str, type[JudgeforgeError]] = {
+    kind.__name__: kind
+    for kind in (InputError, CheckoutBusyError, EnvironmentFault)  # the nearest kind first
+}
 _STAGE = re.compile(r"\w[\w@.-]*")
 
 
@@ -48,16 +52,16 @@ def reproduce(
         raise ValueError(f"no stage's name: {stage!r}")
     try:
         _refuse_on_an_ending_machine()
-        with ending_commands():
-            restore_snapshot(snapshot, KEPT)
+        with hold_checkout() as lock, ending_commands():
+            restore_snapshot(snapshot, KEPT, lock)
             pulled = [*(name for name in snapshot.files if name.endswith(".dvc")), *snapshot.bases]
             if pulled:
-                _must(_run("pull", *pulled), "pull")
+                _must(_run(lock, "pull", *pulled), "pull")
             claim_progress(stage)
             key = name_artifact(model, stage)
             fetch_progress(key, find_logger())
-            _compute(stage, key, sync_every_s, parent_run)
-            _must(_run("push", "--run-cache", stage), "push")
+            _compute(lock, stage, key, sync_every_s, parent_run)
+            _must(_run(lock, "push", "--run-cache", stage), "push")
     except JudgeforgeError as error:
         return Failed(message=write_error(error))
     return Completed(message=f"{stage} is in the remote.")
@@ -70,16 +74,17 @@ def _refuse_on_an_ending_machine() -> None:
         raise EnvironmentFault("This machine is about to end.", "another one takes the stage.")
 
 
-def _compute(stage: str, key: str, sync_every_s: int, parent_run: str | None) -> None:
+def _compute(lock: int, stage: str, key: str, sync_every_s: int, parent_run: str | None) -> None:
     with Syncing(key, sync_every_s, find_logger()):
         variables = {PARENT_VARIABLE: parent_run} if parent_run else {}
-        finished = _run("repro", "--single-item", "--pull", stage, **variables)
+        finished = _run(lock, "repro", "--single-item", "--pull", stage, **variables)
         if finished.code:
             raise explain_stage(stage, finished)
 
 
-def _run(*arguments: str, **variables: str) -> Finished:
-    return run_dvc(arguments, variables, find_logger().info)
+def _run(lock: int, *arguments: str, **variables: str) -> Finished:
+    """Run DVC with the checkout's lock: left by a killed flow, it holds the checkout until it is done."""
+    return run_dvc(arguments, variables, find_logger().info, (lock,))
 
 
 def _must(finished: Finished, what: str) -> None:

@@ -23,6 +23,7 @@ from prefect.states import Cancelling, Crashed
 from flows.commands import is_stopping, run_dvc
 from flows.logs import Log
 from flows.pipeline import Graph, explain_dvc
+from flows.remote.checkout import CheckoutBusyError
 from flows.remote.handing import ENDED_TAG, hand_over
 from flows.remote.health import is_silent
 from flows.remote.patience import ask_patiently
@@ -65,13 +66,17 @@ def run_remotely(stage: str, order: Order, log: Log) -> None:
     snapshot = take_snapshot(stage, order.graph)
     _push_inputs(stage, order.graph, snapshot, log)
     own, runner = _get_own_id(), order.params.runner
-    run = ask_patiently(lambda client: hand_over(client, stage, snapshot, order.params, order.parent_run, own))
-    log.info("%s is with the pool %s as flow run %s.", stage, runner.pool, run.name)
-    try:
-        run = _watch(run, runner, own)
-    except BaseException:
-        _cancel(run, log)
-        raise
+    while True:
+        run = ask_patiently(lambda client: hand_over(client, stage, snapshot, order.params, order.parent_run, own))
+        log.info("%s is with the pool %s as flow run %s.", stage, runner.pool, run.name)
+        try:
+            run = _watch(run, runner, own)
+        except BaseException:
+            _cancel(run, log)
+            raise
+        if not _is_put_off(run):
+            break
+        log.info("The checkout of the worker that took %s is at work on another stage; once more.", stage)
     _judge(stage, run)
 
 
@@ -162,6 +167,11 @@ def _cancel(run: FlowRun, log: Log) -> None:
             time.sleep(0.5)
     except (EnvironmentFault, httpx.HTTPError, ObjectNotFound) as error:
         log.warning("Flow run %s could not be cancelled, and its worker may go on: %s", run.name, error)
+
+
+def _is_put_off(run: FlowRun) -> bool:
+    """Whether the stage was not begun: no try is used up, and the worker's own waiting keeps tries apart."""
+    return run.state is not None and isinstance(read_error(run.state.message), CheckoutBusyError)
 
 
 def _judge(stage: str, run: FlowRun) -> None:

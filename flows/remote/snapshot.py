@@ -71,29 +71,50 @@ def take_snapshot(stage: str, graph: Graph) -> Snapshot:
     )
 
 
-def restore_snapshot(snapshot: Snapshot, kept: Iterable[str]) -> None:
+def restore_snapshot(snapshot: Snapshot, kept: Iterable[str], lock: int) -> None:
     """Bring this checkout to the state of a snapshot, without anything that an earlier stage left.
 
     Args:
         snapshot: of the flow's project.
         kept: ignored paths that stay: DVC's cache, progress of stages, the environment.
+        lock: file descriptor of the checkout's lock.
 
     Raises:
-        EnvironmentFault: the commit is not in the repository that this is a clone of.
+        EnvironmentFault: the commit is not in the repository that this is a clone of, or this checkout's git fails.
     """
+    _remove_git_locks()
     if not _has_commit(snapshot.commit):
         _ask_origin()
     if not _has_commit(snapshot.commit):
         raise EnvironmentFault(
             f"The worker's repository has no commit {snapshot.commit}.", "push it to the repository that workers clone."
         )
-    ask_git("checkout", "--quiet", "--force", "--detach", snapshot.commit)
-    ask_git("clean", "-ffdxq", *(part for name in kept for part in ("-e", f"/{name}")))
+    _change(lock, "checkout", "--quiet", "--force", "--detach", snapshot.commit)
+    _change(lock, "clean", "-ffdxq", *(part for name in kept for part in ("-e", f"/{name}")))
     for name, text in snapshot.files.items():
         path = Path(name)
         if path.is_absolute() or ".." in path.parts or not _travels(name):
             raise InputError(f"A snapshot may not write {name}.", "start the stage by the flow retrain.")
         write_text(path, text)
+
+
+def _remove_git_locks() -> None:
+    """Remove what a git leaves that was killed with its stage: whoever holds the checkout has no other git at work."""
+    for name in ("index.lock", "HEAD.lock"):
+        done = subprocess.run(["git", "rev-parse", "--git-path", name], capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            Path(done.stdout.strip()).unlink(missing_ok=True)
+
+
+def _change(lock: int, *arguments: str) -> None:
+    """Have git change this checkout. What fails here is the worker's, and another one may do better."""
+    command = ["git", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, pass_fds=(lock,))
+    if done.returncode != 0:
+        raise EnvironmentFault(
+            f"git {arguments[0]} fails on the worker: {_last_line(done.stderr)}.",
+            "see the worker's checkout, or clone it anew.",
+        )
 
 
 def _travels(name: str) -> bool:

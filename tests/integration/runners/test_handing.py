@@ -1,7 +1,9 @@
 """How a stage is handed over: one flow run for the same stage on the same state, and none that is on its way out."""
 
+import logging
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -62,6 +64,39 @@ def test_a_run_on_its_way_out_is_not_taken_over(hand_over: Any, client: Any) -> 
     second = hand_over(uuid4())
     assert second.id != first.id
     assert second.name.endswith("-2")
+
+
+def test_a_stage_that_a_busy_checkout_put_off_is_handed_over_again_and_uses_up_no_try(
+    project: Project, client: Any, monkeypatch: pytest.MonkeyPatch, wait_for: Any
+) -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.states import Completed, Failed
+
+    from flows.remote.checkout import CheckoutBusyError
+    from flows.remote.reproduce import write_error
+    from flows.remote.running import Order, run_remotely
+
+    monkeypatch.chdir(project.path)
+    params = load_params()
+    log = logging.getLogger("test")
+
+    def run() -> None:
+        with temporary_settings({PREFECT_API_URL: project.server.address}):
+            run_remotely("prepare", Order(params, {"prepare": set()}, None), log)
+
+    def find(end: str) -> list[Any]:
+        return [run for run in client.read_flow_runs() if run.name.startswith("prepare-") and run.name.endswith(end)]
+
+    with ThreadPoolExecutor() as threads:
+        done = threads.submit(run)
+        for number in (1, 2):
+            wait_for(lambda end=f"-{number}": find(end), 60)
+            busy = Failed(message=write_error(CheckoutBusyError("Busy.", "wait.")))
+            client.set_flow_run_state(find(f"-{number}")[0].id, busy, force=True)
+        wait_for(lambda: find("-3"), 60)
+        assert not done.done()
+        client.set_flow_run_state(find("-3")[0].id, Completed(), force=True)
+        done.result(60)
 
 
 def test_another_pool_and_a_folder_of_one_machine_are_refused(hand_over: Any, project: Project) -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 
@@ -94,6 +95,33 @@ def test_a_killed_worker_process_alone_loses_nothing(project: Project, wait_for:
     project.add_worker("two")
     finish(flow)
     assert set(count_steps(project, "train-direct").values()) == {1}
+
+
+def test_a_worker_that_is_started_again_leaves_the_stage_alone_that_goes_on_in_its_checkout(
+    project: Project, wait_for: Callable[..., None]
+) -> None:
+    names = ("train-direct", "train-pairwise")
+    project.set_pace({name: {"steps": 3, "step_s": 0.1, "beside": "test"} for name in names})
+
+    def list_turns() -> list[str]:
+        return [what for name, what, _ in project.read_steps() if name in names and not what.isdigit()]
+
+    def count_running() -> int:
+        return sum(run["state_type"] == "RUNNING" for run in list_runs(project, "reproduce"))
+
+    first = project.add_worker("one")
+    flow = project.start_flow()
+    wait_for(lambda: list_turns() == ["begins"], what=first.read_log)
+    os.kill(first.process.pid, signal.SIGKILL)
+    first.process.wait()
+    again = project.add_worker("one")
+    wait_for(lambda: count_running() == 2, what=again.read_log)
+    time.sleep(10)
+    assert list_turns() == ["begins"]
+    with project.log.open("a") as log:
+        log.write("test begins 0 - 0\n")
+    finish(flow)
+    assert list_turns() == ["begins", "ends"] * 2
 
 
 def test_a_killed_flow_is_run_again_and_takes_its_stage_over(project: Project, wait_for: Callable[..., None]) -> None:
