@@ -10,13 +10,13 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.exceptions import PrefectHTTPStatusError
@@ -28,7 +28,8 @@ from judgeforge.errors import EnvironmentFault
 from judgeforge.files import read_text, write_text
 
 HOME = Path(".judgeforge")
-FOLDERS = ("checkpoints", "journal")
+_JOURNALS = "journal"
+FOLDERS = ("checkpoints", _JOURNALS)
 """Below ``HOME``: where dvc.yaml lets stages keep what they have done (a test holds it to that)."""
 
 _REPRODUCIBLE = "tokens"  # made anew in less time than they take to travel
@@ -37,6 +38,8 @@ _TORN = re.compile(r"checkpoint-\d+")
 _OWNER = HOME / "stage.txt"
 _PROJECT = HOME / "sync"
 _BELOW = "progress"
+_FINISH_S = 60.0
+_AWAY = (EnvironmentFault, OSError, httpx.HTTPError, PrefectHTTPStatusError)
 
 
 def claim_progress(stage: str) -> None:
@@ -89,34 +92,64 @@ class Syncing:
             pointer = push_progress()
             if pointer and pointer != self._pushed:
                 with get_client(sync_client=True) as client:
-                    client.create_artifact(ArtifactCreate(key=self._key, type="markdown", data=pointer))
+                    _note(client, self._key, pointer)
                 self._pushed = pointer
                 self._log.info("Progress is in the remote.")
-        except (EnvironmentFault, OSError, httpx.HTTPError, PrefectHTTPStatusError) as error:
+        except _AWAY as error:
             self._log.warning("Progress could not be sent: %s", error)
 
 
 def fetch_progress(key: str, log: Log) -> None:
     """Bring a stage's newest progress here. What is here already stays; without any, the stage begins anew."""
-    chosen = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
-    newest: Any = "CREATED_DESC"
-    found = ask_patiently(lambda client: client.read_artifacts(artifact_filter=chosen, sort=newest, limit=1))
-    if not found:
+    pointer = ask_patiently(lambda client: _read(client, key))
+    if not pointer:
         return
     try:
-        pull_progress(str(found[0].data))
+        pull_progress(pointer)
         log.info("The stage goes on from what was done on another machine.")
     except EnvironmentFault as error:
         log.warning("The stage's progress is not to be had, so it begins anew: %s", error)
 
 
-def push_progress() -> str:
-    """Send the progress that is here to DVC's remote, and return the pointer to it; "" where there is none."""
+def finish_progress(key: str, log: Log) -> None:
+    """Note that a stage is done: its checkpoints lead nowhere from now on, and nobody should fetch them.
+
+    Its journals stay, for the next one may ask some of the same questions.
+
+    Args:
+        key: of the Prefect artifact.
+        log: takes what goes wrong: it costs the next one time, and never this stage.
+    """
+    try:
+        if ask_patiently(lambda client: _read(client, key), _FINISH_S):
+            pointer = push_progress([_JOURNALS])
+            ask_patiently(lambda client: _note(client, key, pointer), _FINISH_S)
+    except _AWAY as error:
+        log.warning("The next try of this stage may fetch checkpoints that lead nowhere: %s", error)
+
+
+def _read(client: SyncPrefectClient, key: str) -> str:
+    chosen = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
+    newest: Any = "CREATED_DESC"
+    found = client.read_artifacts(artifact_filter=chosen, sort=newest, limit=1)
+    return str(found[0].data or "") if found else ""
+
+
+def _note(client: SyncPrefectClient, key: str, pointer: str) -> None:
+    client.create_artifact(ArtifactCreate(key=key, type="markdown", data=pointer))
+
+
+def push_progress(folders: Sequence[str] = FOLDERS) -> str:
+    """Send the progress that is here to DVC's remote, and return the pointer to it; "" where there is none.
+
+    Args:
+        folders: below ``HOME``.
+    """
     _open_project()
     staged = _PROJECT / _BELOW
     shutil.rmtree(staged, ignore_errors=True)
     count = 0
-    for source in _list_files():
+    for source in _list_files(folders):
         target = staged / source.relative_to(HOME)
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -134,23 +167,39 @@ def push_progress() -> str:
 
 
 def pull_progress(pointer: str) -> None:
-    """Fetch from DVC's remote what ``pointer`` names, and lay beside what is here, never over it."""
+    """Fetch from DVC's remote what ``pointer`` names, and lay it beside what is here.
+
+    Of a sealed checkpoint that is here, nothing is touched. Journals only grow: the longer one of two is the newer.
+    """
     _open_project()
     staged = _PROJECT / _BELOW
     shutil.rmtree(staged, ignore_errors=True)
     write_text(_PROJECT / f"{_BELOW}.dvc", pointer)
     _ask_dvc("pull", "--force")
-    for source in sorted(path for path in staged.rglob("*") if path.is_file()):
+    for path in [path for path in staged.rglob("*") if path.is_file()]:
+        path.chmod(0o644)
+    for seal in list(staged.rglob(_SEALED)):
+        _lay_checkpoint(seal.parent, HOME / seal.parent.relative_to(staged))
+    for source in [path for path in staged.rglob("*") if path.is_file()]:
         target = HOME / source.relative_to(staged)
-        if not target.exists():
+        if not target.is_file() or target.stat().st_size < source.stat().st_size:
             target.parent.mkdir(parents=True, exist_ok=True)
             source.replace(target)
-            target.chmod(0o644)
     shutil.rmtree(_PROJECT / ".dvc/cache", ignore_errors=True)
 
 
-def _list_files() -> Iterator[Path]:
-    for name in FOLDERS:
+def _lay_checkpoint(source: Path, target: Path) -> None:
+    """Take a sealed checkpoint whole: mixed with files that a kill cut off here, it would be none."""
+    if (target / _SEALED).is_file():
+        shutil.rmtree(source)
+        return
+    shutil.rmtree(target, ignore_errors=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source.replace(target)
+
+
+def _list_files(folders: Sequence[str]) -> Iterator[Path]:
+    for name in folders:
         for path in sorted((HOME / name).rglob("*")):
             inside = path.relative_to(HOME).parts
             if path.is_file() and _REPRODUCIBLE not in inside and not _is_torn(path):

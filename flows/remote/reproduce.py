@@ -17,7 +17,7 @@ from flows.commands import Finished, StageDefectError, ending_commands, explain_
 from flows.logs import find_logger
 from flows.pipeline import explain_dvc
 from flows.remote.checkout import CheckoutBusyError, hold_checkout
-from flows.remote.progress import HOME, Syncing, claim_progress, fetch_progress, name_artifact
+from flows.remote.progress import HOME, Syncing, claim_progress, fetch_progress, finish_progress, name_artifact
 from flows.remote.snapshot import Snapshot, restore_snapshot
 from judgeforge.errors import EnvironmentFault, InputError, JudgeforgeError
 from judgeforge.tracking import PARENT_VARIABLE
@@ -62,6 +62,7 @@ def reproduce(
             fetch_progress(key, find_logger())
             _compute(lock, stage, key, sync_every_s, parent_run)
             _must(_run(lock, "push", "--run-cache", stage), "push")
+            finish_progress(key, find_logger())
     except JudgeforgeError as error:
         return Failed(message=write_error(error))
     return Completed(message=f"{stage} is in the remote.")
