@@ -79,7 +79,8 @@ def retrain(
     params = load_params()
     check_tracking_server()
     check_places(params.runner)
-    with one_at_a_time(params.promote.model_name, when_busy), workspace_lock() as lock, ending_commands():
+    alone = one_at_a_time(params.promote.model_name, when_busy, params.runner.lost_after_s)
+    with alone, workspace_lock() as lock, ending_commands():
         stale = find_stale_stages()
         if not stale and has_been_retrained(params, promote):
             log.info(_NOTHING)

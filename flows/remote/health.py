@@ -32,11 +32,25 @@ def is_silent(client: SyncPrefectClient, run: UUID, judge: UUID, since: datetime
     """
     present = now("UTC")
     start = present - timedelta(seconds=lost_after_s)
+    return seems_silent(client, run, since, lost_after_s) and covers(
+        _list_heartbeats(client, judge, start), start, present
+    )
+
+
+def seems_silent(client: SyncPrefectClient, run: UUID, since: datetime, lost_after_s: int) -> bool:
+    """Whether no sign of life of ``run`` came in the last ``lost_after_s`` seconds: it is lost, or the server was away.
+
+    Args:
+        client: of the server.
+        run: that says Running.
+        since: when ``run`` began to run.
+        lost_after_s: how long it may be silent.
+    """
+    start = now("UTC") - timedelta(seconds=lost_after_s)
     if since > start or _list_heartbeats(client, run, start):
         return False
-    if not client.read_events(filter=_choose(run, since), limit=1).events:
-        return False  # it never sent one (a flow started by hand may not), so that silence says nothing
-    return covers(_list_heartbeats(client, judge, start), start, present)
+    # One that never sent a sign (a flow started by hand may not) says nothing by its silence.
+    return bool(client.read_events(filter=_choose(run, since), limit=1).events)
 
 
 def covers(heartbeats: Sequence[datetime], start: datetime, end: datetime) -> bool:
