@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -76,10 +76,13 @@ class Places:
         self._runner, self._stages, self._parallel = runner, stages, parallel
         self._raise = raise_machines
         self._changed = threading.Condition()
-        self._wanted, self._tries = False, 0
+        self._wanted, self._tries, self._preparing = False, 0, 0
+        self._at_work: set[str] = set()
         self._failure: Exception | None = None
         self._stack = contextlib.ExitStack()
+        self._are_there = False
         self.machines: Any = None
+        """Those that were raised last, also when they have gone."""
 
     def __enter__(self) -> Self:
         return self
@@ -99,19 +102,52 @@ class Places:
         beside = sum(self.is_remote(other) == remote for other in running)
         return beside < (self._runner.workers if remote else self._parallel)
 
-    def ensure_workers(self) -> None:
+    @contextlib.contextmanager
+    def preparing(self) -> Iterator[None]:
+        """Raise no machines inside: one that waited for its stage's inputs would end as idle."""
+        with self._changed:
+            self._preparing += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._preparing -= 1
+
+    @contextlib.contextmanager
+    def at_work(self, stage: str) -> Iterator[Callable[[bool], None]]:
+        """Give what notes whether a worker has taken ``stage``: then the machines are not raised anew."""
+
+        def note(is_taken: bool) -> None:
+            with self._changed:
+                (self._at_work.add if is_taken else self._at_work.discard)(stage)
+
+        try:
+            yield note
+        finally:
+            note(is_taken=False)
+
+    def give_up(self, machines: Any) -> None:
+        """Note that no worker of ``machines`` takes a stage: the next that asks gets others, unless one is at work."""
+        with self._changed:
+            if machines is self.machines:
+                self._are_there = False
+
+    def ensure_workers(self) -> Any:
         """Ask for the machines, and wait until they are up. The thread that calls ``serve`` raises them.
+
+        Returns:
+            The machines; None: somebody else keeps the workers.
 
         Raises:
             JudgeforgeError: they cannot be had; the next call asks again.
         """
         with self._changed:
-            if self.machines is not None:
-                return
+            if self._are_there:
+                return self.machines
             if self._raise is None:
                 if self._failure is not None:
                     raise self._failure
-                return
+                return None
             tries, self._wanted = self._tries, True
             while self._tries == tries:
                 if is_stopping():
@@ -119,18 +155,24 @@ class Places:
                 self._changed.wait(_WAKE_S)
             if self._failure is not None:
                 raise self._failure
+            return self.machines
 
     def serve(self) -> None:
-        """Raise the machines if a stage asked for them: in the main thread, which alone is told of a spent budget."""
-        if not self._wanted or self._raise is None:
+        """Raise the machines if a stage asked for them: in the main thread, which alone is told of a spent budget.
+
+        Machines that were given up are ended first, unless one has taken a stage meanwhile: they are kept then.
+        """
+        if not self._wanted or self._preparing or self._raise is None:
             return
         failure: Exception | None = None
-        try:
-            self.machines = self._stack.enter_context(self._raise(self.count_machines()))
-        except JudgeforgeError as error:
-            failure = error
+        if not self._at_work:
+            try:
+                self._stack.close()
+                self.machines = self._stack.enter_context(self._raise(self.count_machines()))
+            except JudgeforgeError as error:
+                failure = error
         with self._changed:
-            self._wanted, self._failure = False, failure
+            self._wanted, self._failure, self._are_there = False, failure, failure is None
             if isinstance(failure, FINAL):
                 self._raise = None
             self._tries += 1

@@ -4,16 +4,18 @@ import contextlib
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import WorkerStatus
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run as current
 
 from flows.logs import find_logger
+from flows.machines.cloud import Machine
 from flows.machines.life import Machines, gpu_runner
 from flows.machines.needs import Needs, find_needs
 from flows.machines.site import Site, load_site
 from flows.placing import Raise
+from flows.remote.patience import ask_patiently
 from judgeforge.errors import InputError
 from judgeforge.params import Params, RunnerParams
 from judgeforge.promote.remotes import find_remote
@@ -34,12 +36,17 @@ def find_raiser(params: Params, stages: Collection[str]) -> Raise | None:
         return None
     site, needs = load_site(), find_needs(params, stages)
     _check_remote(site)
-    return lambda count: _raise(runner, site, needs, count)
+    seen: dict[str, Machine] = {}  # those of all raisings: what they cost counts together
+    return lambda count: _raise(runner, site, needs, count, seen)
 
 
 @contextlib.contextmanager
-def _raise(runner: RunnerParams, site: Site, needs: Needs, count: int) -> Iterator[Machines]:
-    before = _list_online(runner.pool)
+def _raise(runner: RunnerParams, site: Site, needs: Needs, count: int, seen: dict[str, Machine]) -> Iterator[Machines]:
+
+    def list_online() -> set[str]:
+        return ask_patiently(lambda client: _list_online(client, runner.pool))
+
+    before = list_online()
     run = str(current.id)
     with gpu_runner(
         runner,
@@ -47,7 +54,8 @@ def _raise(runner: RunnerParams, site: Site, needs: Needs, count: int) -> Iterat
         run,
         count,
         needs=needs,
-        count_workers=lambda: len(_list_online(runner.pool) - before),
+        count_workers=lambda: len(list_online() - before),
+        seen=seen,
         log=find_logger(),
     ) as machines:
         yield machines
@@ -62,19 +70,22 @@ def _check_remote(site: Site) -> None:
         )
 
 
-def _list_online(pool: str) -> set[str]:
-    with get_client(sync_client=True) as client:
-        try:
-            workers = client.read_workers_for_work_pool(pool)
-        except ObjectNotFound as error:
-            raise InputError(
-                f"The Prefect server has no work pool {pool}.", f"run 'prefect work-pool create {pool} --type process'."
-            ) from error
+def _list_online(client: SyncPrefectClient, pool: str) -> set[str]:
+    try:
+        workers = client.read_workers_for_work_pool(pool)
+    except ObjectNotFound as error:
+        raise InputError(
+            f"The Prefect server has no work pool {pool}.", f"run 'prefect work-pool create {pool} --type process'."
+        ) from error
     return {worker.name for worker in workers if worker.status == WorkerStatus.ONLINE}
 
 
 def describe_cost(machines: Any) -> dict[str, float]:
-    """Return what machines were expected to cost and have cost, in USD, as metrics of a run; {} without machines."""
+    """Return what machines were expected to cost and have cost, in USD, as metrics of a run; {} without machines.
+
+    Args:
+        machines: the last ones of the run; the earlier ones are counted in.
+    """
     if machines is None:
         return {}
     return {"machines/estimate_usd": machines.estimate.usd, "machines/spent_usd": machines.spent().usd}

@@ -9,7 +9,7 @@ from prefect.tasks import exponential_backoff
 from flows.commands import Finished, explain_stage, is_stopping, run_dvc
 from flows.logs import find_logger
 from flows.placing import FINAL, Places
-from flows.remote.running import Order, run_remotely
+from flows.remote.running import NotTakenError, Order, prepare_stage, run_remotely
 from judgeforge.errors import EnvironmentFault, NotComputedError
 from judgeforge.stage import CACHED_ONLY_VARIABLE
 from judgeforge.tracking import PARENT_VARIABLE
@@ -56,14 +56,29 @@ def run_stage(
         finished = _reproduce(stage, lock, variables)
         if finished.code:
             raise explain_stage(stage, finished)
-    elif not _take_from_cache(stage, lock):
-        places.ensure_workers()
-        run_remotely(stage, order, find_logger())
-        if not _take_from_cache(stage, lock):
-            raise NotComputedError(
-                f"Stage {stage} ran on a worker, on other inputs than those here.",
-                "look for files that neither git nor DVC tracks ('dvc add' data in collections).",
-            )
+    else:
+        _run_in_pool(stage, lock, order, places)
+
+
+def _run_in_pool(stage: str, lock: int | None, order: Order, places: Places) -> None:
+    """Have a worker run one stage. Its inputs go first: machines that waited for them would end as idle."""
+    log = find_logger()
+    with places.preparing():
+        if _take_from_cache(stage, lock):
+            return
+        snapshot = prepare_stage(stage, order, log)
+    machines = places.ensure_workers()
+    try:
+        with places.at_work(stage) as note:
+            run_remotely(stage, snapshot, order, log, note)
+    except NotTakenError:
+        places.give_up(machines)
+        raise
+    if not _take_from_cache(stage, lock):
+        raise NotComputedError(
+            f"Stage {stage} ran on a worker, on other inputs than those here.",
+            "look for files that neither git nor DVC tracks ('dvc add' data in collections).",
+        )
 
 
 def _take_from_cache(stage: str, lock: int | None) -> bool:

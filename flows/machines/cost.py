@@ -1,7 +1,7 @@
 """What machines will cost, and what they have cost. On-demand prices: an upper bound where spot machines are had."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from flows.machines.cloud import Machine
@@ -34,6 +34,10 @@ class Estimate:
     least_usd: float
     machines: int
     hours: float
+
+    def add(self, spent: "Spent") -> "Estimate":
+        """Return the estimate with what earlier machines of the run have cost already."""
+        return replace(self, usd=self.usd + spent.usd, least_usd=self.least_usd + spent.usd)
 
     def __str__(self) -> str:
         machines = "1 machine" if self.machines == 1 else f"{self.machines} machines"

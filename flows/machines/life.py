@@ -37,14 +37,16 @@ class Machines:
         cloud: tells what there is.
         run: whose.
         estimate: what they will cost.
-        folder: the run's, for the note of what there is.
+        seen: the machines of the run that are known already, by their ids; those that come are put there.
     """
 
-    def __init__(self, settings: RunnerParams, cloud: Cloud, run: str, estimate: Estimate) -> None:
+    def __init__(
+        self, settings: RunnerParams, cloud: Cloud, run: str, estimate: Estimate, seen: dict[str, Machine]
+    ) -> None:
         self.run, self.estimate = run, estimate
         self.outputs: dict[str, Any] = {}
         self._settings, self._cloud = settings, cloud
-        self._seen: dict[str, Machine] = {}  # the provider forgets a machine an hour after its end
+        self._seen = seen  # the provider forgets a machine an hour after its end
         self._looking = threading.Lock()
 
     def list_machines(self) -> list[Machine]:
@@ -63,6 +65,12 @@ class Machines:
     def spent(self) -> Spent:
         """Return what the machines have cost, as far as they were last seen; asks nobody."""
         return compute_spent(list(self._seen.values()), self._settings.machines, datetime.now(UTC))
+
+    def tell_spent(self, log: Log) -> None:
+        """Ask the provider a last time, and tell what the machines have cost."""
+        with contextlib.suppress(EnvironmentFault, InputError):
+            self.list_machines()
+        log.info("Spent on machines: %s.", self.spent())
 
     def look(self, folder: Path) -> Spent:
         """Ask the provider, note what there is in the run's folder, and return what it has cost."""
@@ -97,6 +105,7 @@ def gpu_runner(
     needs: Needs = Needs(),  # noqa: B008 - it cannot be changed
     expected_minutes: float | None = None,
     count_workers: Callable[[], int] | None = None,
+    seen: dict[str, Machine] | None = None,
     log: Log = _LOG,
     patience_s: float = _PATIENCE_S,
     poll_s: float = _POLL_S,
@@ -112,6 +121,7 @@ def gpu_runner(
         needs: what the recipe wants installed on them.
         expected_minutes: how long each will work, for the estimate; None: nobody knows.
         count_workers: how many of the machines work already; None: a machine that runs is taken to work.
+        seen: the machines that were raised for this run before, for what they have cost; give the same one each time.
         log: takes what a person should know.
         patience_s: how long a provider that does not answer is waited for, each time.
         poll_s: how often spending is looked at.
@@ -120,12 +130,13 @@ def gpu_runner(
         InputError, EnvironmentFault: refused; no machine to be had, or no answer.
         BudgetSpentError, MachinesLeftError: the budget is spent; machines could not be ended, and are named.
     """
-    estimate = check_budget(compute_estimate(settings, machines, expected_minutes), settings.max_usd)
+    seen = {} if seen is None else seen
+    estimate = _estimate(settings, machines, expected_minutes, seen)
     tries = list_tries(settings, site, run_id, machines, commit or read_head(), needs)
     find_terraform()
     cloud = open_cloud(settings.provider, site)
     log.info("Machines for run %s: %s.", run_id, estimate)
-    raised = Machines(settings, cloud, run_id, estimate)
+    raised = Machines(settings, cloud, run_id, estimate, seen)
     try:
         with guarding(settings, site, run_id, patience_s, log) as folder:
             terraform = Terraform(site, run_id, folder, patience_s, log)
@@ -134,9 +145,14 @@ def gpu_runner(
                 raised.outputs = raise_machines(terraform, cloud, run_id, tries, machines, minutes, count_workers, log)
                 yield raised
     finally:
-        with contextlib.suppress(EnvironmentFault, InputError):
-            raised.list_machines()
-        log.info("Spent on machines: %s.", raised.spent())
+        raised.tell_spent(log)
+
+
+def _estimate(
+    settings: RunnerParams, machines: int, expected_minutes: float | None, seen: dict[str, Machine]
+) -> Estimate:
+    before = compute_spent(seen.values(), settings.machines, datetime.now(UTC))
+    return check_budget(compute_estimate(settings, machines, expected_minutes).add(before), settings.max_usd)
 
 
 def list_tries(

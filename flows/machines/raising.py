@@ -104,18 +104,21 @@ def _wait(
     begun = time.monotonic()
     running = working = 0
     short_since: float | None = None
+    unanswered: EnvironmentFault | None = None
     while (now := time.monotonic()) - begun < start_minutes * 60:
         try:
             states = [machine.state for machine in cloud.list_machines(run)]
             running = states.count("running")
             working = _count(count_workers) if count_workers else running
+            begun += time.monotonic() - now  # an answer that was long waited for is no fault of the machines
+            unanswered = None
             if min(running, working) >= machines:
                 log.info("%d machines run.", running)
                 return None
             shortages = cloud.list_shortages(run) if not running and "starting" not in states else []
         except EnvironmentFault as fault:  # it may answer the next time; what does not come in time is told below
             log.warning("%s", fault.problem)
-            shortages = []
+            shortages, unanswered = [], fault
         if not shortages:
             short_since = None
         elif short_since is None:
@@ -129,7 +132,7 @@ def _wait(
         )
         return None
     if running:
-        raise NoWorkersError(
+        raise unanswered or NoWorkersError(
             f"{running} machines run, and none of them worked within {start_minutes:.0f} minutes.",
             "read a machine's console output (docs/machines.md says how), or raise runner.start_minutes.",
         )

@@ -1,6 +1,7 @@
 """One stage on a worker, seen from the retraining: hand it over, watch it, and take it back or end it."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -39,6 +40,10 @@ SETTLE_S = _CANCEL_S + 30.0
 """Within which every stage has been ended, here and on workers."""
 
 
+class NotTakenError(EnvironmentFault):
+    """No worker took a stage, though none of the pool was at work."""
+
+
 @dataclass(frozen=True)
 class Order:
     """What is the same for all stages of a retraining.
@@ -54,23 +59,43 @@ class Order:
     parent_run: str | None
 
 
-def run_remotely(stage: str, order: Order, log: Log) -> None:
+def prepare_stage(stage: str, order: Order, log: Log) -> Snapshot:
+    """Bring what ``stage`` needs into DVC's remote, and return what a worker must know to run it.
+
+    Raises:
+        InputError: the project is not fit to travel.
+        EnvironmentFault: the inputs could not be pushed.
+    """
+    snapshot = take_snapshot(stage, order.graph)
+    _push_inputs(stage, order.graph, snapshot, log)
+    return snapshot
+
+
+def run_remotely(
+    stage: str, snapshot: Snapshot, order: Order, log: Log, note: Callable[[bool], None] = lambda _: None
+) -> None:
     """Have a worker of the pool run ``stage``, and return when its result is in DVC's remote.
 
     A run of the same stage on the same state, left by a retraining that was killed, is taken over.
 
+    Args:
+        stage: its name in the graph.
+        snapshot: what ``prepare_stage`` returned.
+        order: of the retraining.
+        log: takes what a person should know.
+        note: told at every look whether a worker has taken the stage.
+
     Raises:
-        InputError: the stage says so, or the project is not fit to travel.
-        EnvironmentFault: the worker was lost, no worker came, or the stage gave way to its surroundings.
+        InputError: the stage says so.
+        NotTakenError: no worker came.
+        EnvironmentFault: the worker was lost, or the stage gave way to its surroundings.
     """
-    snapshot = take_snapshot(stage, order.graph)
-    _push_inputs(stage, order.graph, snapshot, log)
     own, runner = _get_own_id(), order.params.runner
     while True:
         run = ask_patiently(lambda client: hand_over(client, stage, snapshot, order.params, order.parent_run, own))
         log.info("%s is with the pool %s as flow run %s.", stage, runner.pool, run.name)
         try:
-            run = _watch(run, runner, own)
+            run = _watch(run, runner, own, note)
         except BaseException:
             _cancel(run, log)
             raise
@@ -93,7 +118,7 @@ def _push_inputs(stage: str, graph: Graph, snapshot: Snapshot, log: Log) -> None
         )
 
 
-def _watch(run: FlowRun, runner: RunnerParams, own: UUID | None) -> FlowRun:
+def _watch(run: FlowRun, runner: RunnerParams, own: UUID | None, note: Callable[[bool], None]) -> FlowRun:
     """Wait until the run has ended; a server that is away for a while is waited for, too."""
     waiting_since = listened = time.monotonic()
     while not (run.state and run.state.is_final()):
@@ -102,6 +127,7 @@ def _watch(run: FlowRun, runner: RunnerParams, own: UUID | None) -> FlowRun:
         time.sleep(_POLL_S)
         run = ask_patiently(lambda client: client.read_flow_run(run.id))  # noqa: B023 - called at once
         now = time.monotonic()
+        note(run.state is not None and run.state.type != StateType.SCHEDULED)
         if run.state and run.state.type in (StateType.SCHEDULED, StateType.PENDING):
             if now - waiting_since > 60 * runner.start_minutes:
                 _expect_a_busy_pool(run, runner)
@@ -120,7 +146,7 @@ def _expect_a_busy_pool(run: FlowRun, runner: RunnerParams) -> None:
     place = DeploymentFilter(id=DeploymentFilterId(any_=[run.deployment_id] if run.deployment_id else []))
     if ask_patiently(lambda client: client.read_flow_runs(deployment_filter=place, flow_run_filter=working, limit=1)):
         return
-    raise EnvironmentFault(
+    raise NotTakenError(
         f"No worker of the pool {runner.pool} took {run.name} within {runner.start_minutes} minutes.",
         f"start one ('prefect worker start --pool {runner.pool}'), or see why its machines do not come up.",
     )

@@ -33,8 +33,14 @@ def main():
     asked = json.loads(sys.argv[1])
     settings = RunnerParams.model_validate(asked["settings"])
     asked["more"]["commit"] = "a" * 40
-    with gpu_runner(settings, load_site(), asked["run"], asked["machines"], **asked["more"]) as machines:
-        Path("up.json").write_text(json.dumps([one.id for one in machines.list_machines()]))
+    seen, costs = {}, []
+    for _ in range(asked["before"]):  # machines that went, and a run that goes on
+        with gpu_runner(settings, load_site(), asked["run"], asked["machines"], seen=seen, **asked["more"]) as machines:
+            machines.list_machines()
+        costs.append(machines.spent().usd)
+        Path("costs.json").write_text(json.dumps(costs))
+    with gpu_runner(settings, load_site(), asked["run"], asked["machines"], seen=seen, **asked["more"]) as machines:
+        Path("up.json").write_text(json.dumps([one.id for one in machines.list_machines() if one.state != "gone"]))
         if asked["ending"] == "error":
             raise ValueError("a stage failed")
         while asked["ending"] == "signal":
@@ -102,10 +108,20 @@ class Folder:
         }
 
     def start(
-        self, settings: RunnerParams, machines: int = 1, ending: str = "normal", run: str = RUN, **more: Any
+        self,
+        settings: RunnerParams,
+        machines: int = 1,
+        ending: str = "normal",
+        run: str = RUN,
+        before: int = 0,
+        **more: Any,
     ) -> "subprocess.Popen[str]":
-        """Start a program that raises machines, and then ends as ``ending`` says: normal, error, signal (it waits)."""
-        asked = {"settings": settings.model_dump(mode="json"), "run": run, "machines": machines, "ending": ending}
+        """Start a program that raises machines, and then ends as ``ending`` says: normal, error, signal (it waits).
+
+        ``before`` that it raises and ends machines for the same run so many times.
+        """
+        values = settings.model_dump(mode="json")
+        asked = {"settings": values, "run": run, "machines": machines, "ending": ending, "before": before}
         process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, json.dumps(asked | {"more": {"patience_s": 90.0, "poll_s": 1.0} | more})],
             cwd=self.path,

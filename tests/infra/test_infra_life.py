@@ -52,6 +52,30 @@ def test_what_was_spent_is_told_and_no_machine_costs_nothing_after_its_end(folde
     assert 1.0 <= spent < 60.0  # a minute at the least
 
 
+def test_machines_are_raised_again_for_the_same_run_and_what_the_earlier_ones_cost_stays_counted(
+    folder: Folder, moto: Moto
+) -> None:
+    settings = build_settings(machines=[{"type": "g6.xlarge", "hourly_usd": 60.0}], max_usd=250.0)
+    code, said = folder.run(settings, before=1)
+    assert code == 0, said
+    assert len(list_types(moto)) == 2
+    (first,) = json.loads((folder.path / "costs.json").read_text())
+    both = json.loads((folder.path / "spent.json").read_text())
+    assert first >= 1.0
+    assert both >= first + 1.0  # a minute at the least, of each
+    assert f"at most {240 + first:.2f} USD" in said
+    assert (folder.list_left(), folder.list_notes()) == ([], [])
+
+
+def test_what_earlier_machines_cost_counts_against_the_budget(folder: Folder, moto: Moto) -> None:
+    settings = build_settings(machines=[{"type": "g6.xlarge", "hourly_usd": 60.0}], max_usd=10.9, start_minutes=10)
+    code, said = folder.run(settings, before=1)
+    assert code == 2, said
+    assert "the budget (runner.max_usd) is 10.90 USD" in said
+    assert len(list_types(moto)) == 1
+    assert (folder.list_left(), folder.list_notes()) == ([], [])
+
+
 def test_the_next_zone_and_the_next_type_are_tried_where_there_is_no_capacity(
     tmp_path: Path, moto: Moto, site: Site, front: Front
 ) -> None:

@@ -121,6 +121,25 @@ def test_a_server_that_is_restarting_is_asked_again_how_many_work() -> None:
     assert list(answers) == []
 
 
+def test_an_answer_that_was_long_waited_for_is_no_fault_of_the_machines() -> None:
+    answers = iter([0, 1])
+
+    def count() -> int:
+        time.sleep(0.5)  # a server that is away is waited for
+        return next(answers)
+
+    go(Played(spot=1, on_demand=0), minutes=0.005, workers=count)
+
+
+def test_where_nobody_could_tell_how_many_work_machines_may_be_raised_again() -> None:
+    def count() -> int:
+        raise ConnectionError("refused")
+
+    with pytest.raises(EnvironmentFault, match="could not be counted") as caught:
+        go(Played(spot=1, on_demand=0), workers=count)
+    assert not isinstance(caught.value, NoWorkersError)
+
+
 def test_a_group_that_terraform_does_not_know_is_ended_and_ours_is_not() -> None:
     played = Played(1, 1)
     played.things = [Thing("group", "ours", "run-1"), Thing("group", "lost", "run-1"), Thing("machine", "i-0", "run-1")]

@@ -2,12 +2,14 @@
 
 import concurrent.futures
 import contextlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
+from flows.machines.closing import MachinesLeftError
 from flows.machines.raising import NoWorkersError
 from flows.placing import Places, is_remote, measure_width
 from flows.remote.progress import FOLDERS, HOME
@@ -117,6 +119,86 @@ def test_machines_that_came_and_did_not_work_are_not_raised_again(runner: Runner
         for _ in range(2):
             assert [type(failure) for failure in ask_from_threads(places)] == [NoWorkersError] * 2
     assert len(tries) == 1
+
+
+class Raised:
+    """Machines that are counted; each is a thing of its own."""
+
+    def __init__(self) -> None:
+        self.up: list[object] = []
+        self.ended = 0
+
+    @contextlib.contextmanager
+    def raise_machines(self, count: int) -> Iterator[object]:
+        assert self.ended == len(self.up), "the earlier ones are ended first: they bear the same names"
+        self.up.append(object())
+        try:
+            yield self.up[-1]
+        finally:
+            self.ended += 1
+
+
+def test_machines_that_take_no_stage_are_ended_and_raised_anew_for_the_next_try(runner: RunnerParams) -> None:
+    raised = Raised()
+    with Places(runner, GRAPH, 1, raised.raise_machines) as places:
+        ask_from_threads(places)
+        first = places.ensure_workers()
+        assert first is places.machines
+        places.give_up(first)
+        ask_from_threads(places)
+        assert places.ensure_workers() is places.machines is raised.up[1]
+        places.give_up(first)  # by a stage that began to wait long ago
+        assert places.ensure_workers() is raised.up[1]
+    assert (len(raised.up), raised.ended) == (2, 2)
+
+
+def test_machines_are_not_ended_under_a_stage_that_one_of_them_has_taken(runner: RunnerParams) -> None:
+    raised = Raised()
+    with Places(runner, GRAPH, 1, raised.raise_machines) as places:
+        ask_from_threads(places)
+        with places.at_work("train@direct") as note:
+            note(True)
+            places.give_up(places.machines)
+            assert ask_from_threads(places) == [None, None]
+            assert (len(raised.up), raised.ended) == (1, 0)
+            note(False)  # lost, and waiting again
+            places.give_up(places.machines)
+            ask_from_threads(places)
+            assert len(raised.up) == 2
+            note(True)
+        places.give_up(places.machines)
+        ask_from_threads(places)
+        assert len(raised.up) == 3
+
+
+def test_machines_that_cannot_be_ended_are_not_raised_anew(runner: RunnerParams) -> None:
+    tries: list[int] = []
+
+    @contextlib.contextmanager
+    def raise_machines(count: int) -> Iterator[object]:
+        tries.append(count)
+        yield object()
+        raise MachinesLeftError("Run 1 may go on to cost.", "end them.")
+
+    with Places(runner, GRAPH, 1, raise_machines) as places:
+        ask_from_threads(places)
+        places.give_up(places.machines)
+        for _ in range(2):
+            assert [type(failure) for failure in ask_from_threads(places)] == [MachinesLeftError] * 2
+    assert len(tries) == 1
+
+
+def test_machines_wait_until_what_stages_need_is_where_they_get_it_from(runner: RunnerParams) -> None:
+    raised = Raised()
+    with Places(runner, GRAPH, 1, raised.raise_machines) as places, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        with places.preparing():  # another stage
+            asked = pool.submit(places.ensure_workers)
+            for _ in range(10):
+                places.serve()
+                time.sleep(0.05)
+            assert raised.up == []
+        places.serve()
+        assert asked.result(10) is raised.up[0]
 
 
 def test_whatever_a_stage_keeps_of_its_work_lies_where_it_is_sent_from() -> None:
