@@ -15,12 +15,15 @@ _UNREACHED = "Failed to reach API"  # Prefect's RuntimeError as a client is open
 Answer = TypeVar("Answer")
 
 
-def ask_patiently(question: Callable[[SyncPrefectClient], Answer], limit_s: float = _AWAY_S) -> Answer:
+def ask_patiently(
+    question: Callable[[SyncPrefectClient], Answer], limit_s: float = _AWAY_S, even_stopping: bool = False
+) -> Answer:
     """Ask, again and again while the server does not answer; what it refuses is raised at once.
 
     Args:
         question: may be asked more than once, so it must not matter how often it was.
         limit_s: how long the server may be away.
+        even_stopping: whether to ask again while the flow ends, too: for what ends its stages.
 
     Raises:
         EnvironmentFault: it is away for longer, or the flow is ending.
@@ -28,7 +31,7 @@ def ask_patiently(question: Callable[[SyncPrefectClient], Answer], limit_s: floa
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(is_away),
         wait=tenacity.wait_fixed(_PAUSE_S),
-        stop=lambda state: is_stopping() or (state.seconds_since_start or 0.0) > limit_s,
+        stop=lambda state: (is_stopping() and not even_stopping) or (state.seconds_since_start or 0.0) > limit_s,
         reraise=True,
     )
     try:

@@ -185,8 +185,8 @@ def _cancel(run: FlowRun, log: Log) -> None:
             end_stage(client, run, "The retraining ends.")
 
     try:
-        ask_patiently(end, _CANCEL_ASKING_S)
-        while not ask_patiently(has_ended, _CANCEL_ASKING_S):
+        ask_patiently(end, _CANCEL_ASKING_S, even_stopping=True)
+        while not ask_patiently(has_ended, _CANCEL_ASKING_S, even_stopping=True):
             if time.monotonic() > deadline:
                 log.warning("Flow run %s is still being cancelled.", run.name)
                 return
