@@ -65,6 +65,8 @@ def check_remote() -> None:
 class Places:
     """The places of one retraining. Machines are raised when the first stage needs them, and go with the context.
 
+    Where none of them takes a stage, others are raised in their place when that stage is tried again.
+
     Args:
         runner: the settings.
         stages: that may have to run, each with the stages it needs.
