@@ -21,7 +21,7 @@ from prefect.tasks import exponential_backoff
 from pydantic import PositiveInt
 
 from flows.commands import Finished, ending_commands, explain_stage, run_command
-from flows.data_note import has_new_data, note_data
+from flows.data_note import has_new_data
 from flows.logs import find_logger
 from flows.notify import TELL
 from flows.pipeline import explain_dvc, find_stale_stages
@@ -160,9 +160,7 @@ def check_data(
         log.info("The training data are those of the last retraining: nothing to do.")
         return "nothing changed"
     log.info("The training data are new: retraining.")
-    outcome = retrain(promote=promote, max_parallel=max_parallel)
-    note_data()  # also where a person has yet to approve: the next night must not train the same again
-    return outcome
+    return retrain(promote=promote, max_parallel=max_parallel)
 
 
 def main(

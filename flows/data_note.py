@@ -25,9 +25,13 @@ def describe_data() -> str | None:
     return hashlib.sha256(json.dumps(known).encode()).hexdigest() if known else None
 
 
-def note_data() -> None:
-    """Note that a retraining on the data of dvc.lock has come to its end, whatever the gate said of the judge."""
-    write_json(_NOTE, {"data": describe_data()})
+def note_data(data: str | None) -> None:
+    """Note that a retraining has come to its end, or awaits approval, whatever the gate said of the judge.
+
+    Args:
+        data: what it was trained on, by ``describe_data`` while it held the workspace.
+    """
+    write_json(_NOTE, {"data": data})
 
 
 def has_new_data() -> bool:

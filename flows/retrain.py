@@ -17,6 +17,7 @@ from pydantic import PositiveInt
 
 from flows.alone import WhenBusy, one_at_a_time
 from flows.commands import ending_commands
+from flows.data_note import describe_data, note_data
 from flows.logs import find_logger
 from flows.machines.cost import BudgetSpentError
 from flows.notify import TELL, link_run, notify
@@ -30,7 +31,14 @@ from flows.remote.handing import read_deployment
 from flows.remote.patience import ask_patiently
 from flows.remote.running import SETTLE_S, Order
 from flows.stages import REMOTE_RETRIES, run_stage
-from flows.workspace import choose_parallelism, has_been_retrained, note_retrained, workspace_lock
+from flows.workspace import (
+    choose_parallelism,
+    describe_state,
+    has_been_retrained,
+    note_answer,
+    note_retrained,
+    workspace_lock,
+)
 from judgeforge.errors import JudgeforgeError
 from judgeforge.lineage import describe_lineage, find_out
 from judgeforge.params import load_params
@@ -83,6 +91,7 @@ def retrain(
     with alone, workspace_lock() as lock, ending_commands():
         stale = find_stale_stages()
         if not stale and has_been_retrained(params, promote):
+            note_data(describe_data())
             log.info(_NOTHING)
             return "nothing changed"
         graph = load_graph() if stale else {}
@@ -94,13 +103,13 @@ def retrain(
             _record_results(run)
             outcome = promote_judge("champion" if promote else "challenger", "retraining", parent_run=run.run_id)
             run.set_tags({"outcome": outcome})
-        if outcome != AWAITED:
-            note_retrained(params, promote)
+        state = describe_state(params)
+        note_retrained(state, promote and outcome != AWAITED)  # the next night must not train the same again
     if outcome == AWAITED:
         outcome = seek_approval("retraining", force=False, hours=approval_hours)  # others may work here meanwhile
         run.set_tags({"outcome": outcome})
         if outcome != AWAITED:
-            note_retrained(params, promote)
+            note_answer(state)
     log.info("The judge is %s.", {"refused": "registered; it did not pass"}.get(outcome, outcome))
     return outcome
 

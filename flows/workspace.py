@@ -6,9 +6,9 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from flows.data_note import note_data
+from flows.data_note import describe_data, note_data
 from flows.locking import take_lock
 from judgeforge.errors import EnvironmentFault, InputError
 from judgeforge.files import load_json, write_json
@@ -47,19 +47,56 @@ def workspace_lock() -> Iterator[int]:
         yield handle.fileno()
 
 
+class State(NamedTuple):
+    """What was retrained, as dvc.lock had it. Taken under the workspace's lock: later, dvc.lock may be another's.
+
+    Args:
+        key: digest of dvc.lock, of the values of the gate and of where it is recorded.
+        data: digest of the training data; None: nothing was trained.
+    """
+
+    key: str
+    data: str | None
+
+
+def describe_state(params: Params) -> State:
+    """Describe what dvc.lock has now."""
+    return State(_describe(params), describe_data())
+
+
 def has_been_retrained(params: Params, promote: bool) -> bool:
     """Whether the state of dvc.lock has been recorded and registered already, by the last retraining to end well."""
-    try:
-        note: dict[str, Any] = load_json(_NOTE)
-    except InputError:
-        return False
+    note = _read_note()
     return note.get("key") == _describe(params) and bool(note.get("promote") or not promote) and store_exists()
 
 
-def note_retrained(params: Params, promote: bool) -> None:
-    """Note that the state of dvc.lock has been recorded and registered."""
-    write_json(_NOTE, {"key": _describe(params), "promote": promote})
-    note_data()
+def note_retrained(state: State, promote: bool) -> None:
+    """Note that a state has been recorded and registered.
+
+    Args:
+        state: of the retraining.
+        promote: whether the gate has settled it, too.
+    """
+    write_json(_NOTE, {"key": state.key, "promote": promote})
+    note_data(state.data)
+
+
+def note_answer(state: State) -> None:
+    """Note that a person has settled it, unless another retraining has ended since, whose note stands.
+
+    Args:
+        state: of the retraining that waited.
+    """
+    if _read_note().get("key") == state.key:
+        write_json(_NOTE, {"key": state.key, "promote": True})
+
+
+def _read_note() -> dict[str, Any]:
+    try:
+        note = load_json(_NOTE)
+    except InputError:
+        return {}
+    return note if isinstance(note, dict) else {}
 
 
 def _describe(params: Params) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from judgeforge.params import load_params
 from tests.prefect_server import running_prefect
 
 NAME = "judgeforge-judge"
@@ -47,6 +48,15 @@ def find_form(address: str, run_id: str) -> str:
     raise AssertionError(f"no question is kept: {kept}")
 
 
+def prepare_new_rows(project: Path) -> None:
+    """Do what a night does that finds new rows and whose training fails."""
+    place = project / "dvc.yaml"
+    place.write_text(
+        place.read_text().replace("prepare data/train", "prepare data/train && echo new > data/train/rows.txt")
+    )
+    subprocess.run([sys.executable, "-m", "dvc", "repro", "--quiet", "prepare"], check=True)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("approve", [True, False])
 def test_a_retraining_pauses_until_a_person_approves_with_the_decision_in_view(
@@ -54,6 +64,9 @@ def test_a_retraining_pauses_until_a_person_approves_with_the_decision_in_view(
 ) -> None:
     params = project / "params.yaml"
     params.write_text(params.read_text().replace("approval: false", "approval: true"))
+    from flows.data_note import has_new_data
+    from flows.workspace import has_been_retrained
+
     with (project / "flow.log").open("wb") as log:
         flow = subprocess.Popen([sys.executable, "-m", "flows.retrain"], stderr=log, stdout=log)
     run_id = wait_for_pause(prefect)
@@ -61,6 +74,9 @@ def test_a_retraining_pauses_until_a_person_approves_with_the_decision_in_view(
     shown = httpx.post(f"{prefect}/artifacts/filter", json={}, timeout=10).json()
     assert any(each["key"] == "decision" and "| check |" in each["data"] for each in shown)
     assert "| check |" in find_form(prefect, run_id), "the decision stands beside the fields"
+    assert not has_new_data(), "the next night does not train the same again"
+    if approve:
+        prepare_new_rows(project)
     answer = {"approve": approve, "name": "Bea", "comment": "looked at twenty items"}
     httpx.post(f"{prefect}/flow_runs/{run_id}/resume", json={"run_input": answer}, timeout=10).raise_for_status()
     assert flow.wait(timeout=180) == 0, (project / "flow.log").read_text()[-3000:]
@@ -69,6 +85,9 @@ def test_a_retraining_pauses_until_a_person_approves_with_the_decision_in_view(
         assert aliases == {"challenger": 1, "champion": 1}
         assert tags["promoted_approved_by"] == "Bea"
         assert tags["promoted_why"] == "retraining; looked at twenty items"
+        assert has_new_data(), "nobody has trained on the rows that came meanwhile"
+        assert not has_been_retrained(load_params(), promote=True)
     else:
         assert aliases == {"challenger": 1}
         assert "Bea does not approve of version 1" in (project / "flow.log").read_text()
+        assert has_been_retrained(load_params(), promote=True), "and nobody is asked again"

@@ -3,8 +3,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from flows import workspace
+from flows.data_note import has_new_data
 from judgeforge.errors import EnvironmentFault
 from judgeforge.params import Params, load_params
 
@@ -43,14 +45,28 @@ def test_a_stage_left_behind_by_a_killed_flow_holds_the_workspace() -> None:
         assert again > 0
 
 
+def note(params: Params, promote: bool) -> workspace.State:
+    state = workspace.describe_state(params)
+    workspace.note_retrained(state, promote)
+    return state
+
+
+def write_lock(folder: Path, rows: str) -> None:
+    stages = {
+        "prepare": {"outs": [{"path": "data/train", "md5": rows}]},
+        "train@direct": {"deps": [{"path": "data/train", "md5": rows}]},
+    }
+    (folder / "dvc.lock").write_text(yaml.safe_dump({"stages": stages}))
+
+
 def test_what_was_registered_need_not_be_again_until_something_changes(
     params: Params, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not workspace.has_been_retrained(params, promote=True)
-    workspace.note_retrained(params, promote=False)
+    note(params, promote=False)
     assert workspace.has_been_retrained(params, promote=False)
     assert not workspace.has_been_retrained(params, promote=True), "the gate has not been asked"
-    workspace.note_retrained(params, promote=True)
+    note(params, promote=True)
     assert workspace.has_been_retrained(params, promote=True)
     assert workspace.has_been_retrained(params, promote=False)
 
@@ -64,6 +80,26 @@ def test_what_was_registered_need_not_be_again_until_something_changes(
     (folder / "mlflow.db").touch()
     (folder / "dvc.lock").write_text("stages: {base: {}}\n")
     assert not workspace.has_been_retrained(params, promote=True)
+
+
+def test_a_late_answer_settles_what_was_retrained_and_not_what_came_meanwhile(params: Params, folder: Path) -> None:
+    write_lock(folder, "old rows")
+    awaiting = note(params, promote=False)
+    workspace.note_answer(awaiting)
+    assert workspace.has_been_retrained(params, promote=True)
+    assert not has_new_data()
+
+    awaiting = note(params, promote=False)
+    write_lock(folder, "new rows")
+    workspace.note_answer(awaiting)
+    assert not workspace.has_been_retrained(params, promote=True), "no judge of the new rows was registered"
+    assert has_new_data()
+
+    note(params, promote=False)
+    workspace.note_answer(awaiting)
+    assert workspace.has_been_retrained(params, promote=False), "the later retraining's note stands"
+    assert not workspace.has_been_retrained(params, promote=True), "nobody was asked about it"
+    assert not has_new_data()
 
 
 @pytest.mark.parametrize(
