@@ -30,8 +30,11 @@ from flows.remote.health import is_silent
 from flows.remote.running import end_stage
 from judgeforge.params import HEARTBEAT_S
 
-_ADVICE = "Its machines are ended by their guard or the reaper; run it again: it goes on where it was."
-FLOWS = ("retrain", "reproduce", "check-data", "watch-champion", "on-demand", "promote", "reap", "heal")
+_ADVICE = "If it had machines, their guard or the reaper ends them. Run it again: it goes on where it was."
+_STAGE = "reproduce"
+"""Its loss is its retraining's business, which starts the stage again by itself."""
+
+FLOWS = ("retrain", _STAGE, "check-data", "watch-champion", "on-demand", "promote", "reap", "heal")
 _ALIVE = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING]
 
 
@@ -59,7 +62,7 @@ def heal(lost_after_s: Annotated[int, Field(ge=3 * HEARTBEAT_S)] = 180) -> list[
                 client.set_flow_run_state(run.id, Crashed(message=message), force=True)
                 log.warning("Flow run %s is lost: %s", run.name, message)
                 lost.append(run.name)
-                notify("failure", f"flow run {run.name} is lost", f"{message} {_ADVICE}")
+                _tell(client, run, message)
                 _cancel_stages(client, run.id)
     log.info("%d runs are lost.", len(lost))
     return lost
@@ -70,6 +73,13 @@ def _list_running(client: SyncPrefectClient) -> list[FlowRun]:
         flow_filter=FlowFilter(name=FlowFilterName(any_=list(FLOWS))),
         flow_run_filter=_of_states([StateType.RUNNING]),
     )
+
+
+def _tell(client: SyncPrefectClient, run: FlowRun, message: str) -> None:
+    """Tell people of what nobody else mends or tells: a flow that another one called is lost with its caller."""
+    flow = client.read_flow(run.flow_id).name
+    if flow != _STAGE and run.parent_task_run_id is None:
+        notify("failure", f"{flow} ({run.name}) is lost", f"{message} {_ADVICE}", about=run)
 
 
 def _cancel_stages(client: SyncPrefectClient, retraining: UUID) -> None:

@@ -45,14 +45,15 @@ class Link(NamedTuple):
     address: str
 
 
-def notify(kind: Kind, subject: str, body: str, links: Sequence[Link] = ()) -> list[str]:
+def notify(kind: Kind, subject: str, body: str, links: Sequence[Link] = (), about: FlowRun | None = None) -> list[str]:
     """Send a message to every block that the operator named. Never raises.
 
     Args:
         kind: what it is about; it begins the subject.
         subject: one line.
         body: what happened, and what to do.
-        links: beside that to the flow run at hand, which is added.
+        links: beside that to the flow run, which is added.
+        about: the flow run that it happened to; None: the one at hand.
 
     Returns:
         The blocks that took it.
@@ -60,8 +61,8 @@ def notify(kind: Kind, subject: str, body: str, links: Sequence[Link] = ()) -> l
     names = [name.strip() for name in os.environ.get(BLOCKS_VARIABLE, "").split(",") if name.strip()]
     if not names or kind not in list_kinds():
         return []
-    own = [*links, *_link_current_run()]
-    text = "\n".join([body.rstrip(), "", *(f"{link.name}: {link.address}" for link in own)]).rstrip()
+    shown = [*links, *_link_flow_run(about or _find_current_run())]
+    text = "\n".join([body.rstrip(), "", *(f"{link.name}: {link.address}" for link in shown)]).rstrip()
     sent: list[str] = []
     log = find_logger()
 
@@ -140,13 +141,13 @@ def _find_mlflow_page() -> str | None:
     return mask_address(address).rstrip("/") if address.startswith(("http://", "https://")) else None
 
 
-def _link_current_run() -> list[Link]:
+def _find_current_run() -> FlowRun | None:
     context = FlowRunContext.get()
-    return _link_flow_run(context.flow_run) if context and context.flow_run else []
+    return context.flow_run if context else None
 
 
-def _link_flow_run(run: FlowRun) -> list[Link]:
-    address = url_for("flow-run", run.id)
+def _link_flow_run(run: FlowRun | None) -> list[Link]:
+    address = url_for("flow-run", run.id) if run else None
     return [Link("Flow run", address)] if address else []
 
 
@@ -163,8 +164,7 @@ def tell_failure(flow: Any, flow_run: FlowRun, state: Any) -> None:
     if flow_run.parent_task_run_id is not None:
         return
     body = f"{state.name}: {state.message or 'no message'}"
-    links = [] if FlowRunContext.get() else _link_flow_run(flow_run)
-    notify("failure", f"{flow.name} ({flow_run.name}) {state.name.lower()}", body, links)
+    notify("failure", f"{flow.name} ({flow_run.name}) {state.name.lower()}", body, about=flow_run)
 
 
 TELL: list[Any] = [tell_failure]

@@ -3,17 +3,28 @@
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 
 from tests.integration.runners.projects import Project, make_project, write_params
 from tests.integration.runners.workers import Worker, find_descendants
+from tests.integration.tracked.receivers import receiving_webhook
 from tests.prefect_server import PrefectServer
 
 pytestmark = pytest.mark.slow
+
+SAVE = """
+import sys
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
+data = {"subject": "{{subject}}", "body": "{{body}}"}
+CustomWebhookNotificationBlock(name="ops", url=sys.argv[1], json_data=data).save("ops", overwrite=True)
+"""
 
 
 def read_states(server: PrefectServer) -> dict[str, str]:
@@ -42,14 +53,27 @@ def wait_for_new(project: Project, before: set[str]) -> set[str]:
     return new
 
 
-def create_mute(server: PrefectServer) -> str:
+def create_mute(server: PrefectServer, flow: str = "retrain") -> str:
     """Create a run that says Running and sends no heartbeats, as of a flow started by hand with other settings."""
-    flow = httpx.post(f"{server.address}/flows/", json={"name": "retrain"}).raise_for_status().json()["id"]
-    body = {"flow_id": flow, "state": {"type": "RUNNING", "name": "Running"}}
+    number = httpx.post(f"{server.address}/flows/", json={"name": flow}).raise_for_status().json()["id"]
+    body = {"flow_id": number, "state": {"type": "RUNNING", "name": "Running"}}
     return str(httpx.post(f"{server.address}/flow_runs/", json=body).raise_for_status().json()["id"])
 
 
-def deploy_healing(project: Project) -> Worker:
+def create_lost_stage(server: PrefectServer) -> str:
+    """Create a stage's run that gave a sign of life once."""
+    run = create_mute(server, "reproduce")
+    sign = {"occurred": datetime.now(UTC).isoformat(), "event": "prefect.flow-run.heartbeat", "id": str(uuid4())}
+    sign |= {"resource": {"prefect.resource.id": f"prefect.flow-run.{run}"}, "payload": {}}
+    httpx.post(f"{server.address}/events", json=[sign]).raise_for_status()
+    return run
+
+
+def read_state(server: PrefectServer, run: str) -> str:
+    return str(httpx.get(f"{server.address}/flow_runs/{run}").raise_for_status().json()["state_type"])
+
+
+def deploy_healing(project: Project, hook: str) -> Worker:
     """Register the deployment with a shorter patience: whom it starts for nothing judges for itself."""
     text = (project.path / "prefect.yaml").read_text()
     assert "within: 180" in text
@@ -57,17 +81,26 @@ def deploy_healing(project: Project) -> Worker:
     prefect = (sys.executable, "-m", "prefect", "--no-prompt")
     project.run(*prefect, "work-pool", "create", "judgeforge", "--type", "process", "--overwrite")
     project.run(*prefect, "deploy", "--name", "lost-runs", "--param", "lost_after_s=90")
-    return Worker("healer", project.path, project.environment, pool="judgeforge")
+    project.run(sys.executable, "-c", SAVE, hook)
+    told = {"JUDGEFORGE_NOTIFY_BLOCKS": "custom-webhook/ops"}
+    return Worker("healer", project.path, project.environment | told, pool="judgeforge")
+
+
+@pytest.fixture
+def hook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    with receiving_webhook() as received:
+        yield received
 
 
 def test_the_automation_finds_a_killed_run_and_no_healthy_one_though_the_server_was_away(
-    server: PrefectServer, tmp_path: Path, wait_for: Callable[..., None]
+    server: PrefectServer, tmp_path: Path, wait_for: Callable[..., None], hook: tuple[str, list[dict[str, Any]]]
 ) -> None:
+    address, posts = hook
     for name in ("killed", "healthy"):
         (tmp_path / name).mkdir()
     killed, healthy = (make_project(tmp_path / name, server) for name in ("killed", "healthy"))
-    healer = deploy_healing(killed)
-    mute = create_mute(server)
+    healer = deploy_healing(killed, address)
+    mute, stage = create_mute(server), create_lost_stage(server)
     dead, first = start_long(killed)
     alive, second = start_long(healthy)
     try:
@@ -81,6 +114,12 @@ def test_the_automation_finds_a_killed_run_and_no_healthy_one_though_the_server_
         assert read_states(server)[alive] == "RUNNING"
         assert read_states(server)[mute] == "RUNNING", "it never sent a sign, so its silence says nothing"
         assert second.poll() is None  # type: ignore[attr-defined]
+        wait_for(lambda: read_state(server, stage) == "CRASHED", 300, healer.read_log)
+        wait_for(lambda: posts, 60, healer.read_log)
+        assert [post["subject"].split(" (")[0] for post in posts] == ["judgeforge, failure: retrain"], "no stage's"
+        assert posts[0]["subject"].endswith(" is lost")
+        links = [line for line in posts[0]["body"].splitlines() if line.startswith("Flow run: ")]
+        assert len(links) == 1 and links[0].endswith(f"/runs/flow-run/{dead}"), "the lost run, not the finder's"
     finally:
         os.killpg(second.pid, signal.SIGKILL)  # type: ignore[attr-defined]
         healer.stop()
