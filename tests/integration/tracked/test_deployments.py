@@ -1,10 +1,14 @@
 """All deployments of prefect.yaml at a real Prefect server, and the Kubernetes work pool with its job template."""
 
+import contextlib
 import importlib
 import json
 import os
+import pty
+import select
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,32 +20,62 @@ import yaml
 ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.slow
 
+_SET = "prefect.deployments.steps.set_working_directory"
 SCHEDULED = {"weekly", "nightly", "champion", "machines"}
 
 
+def build_environment(server: dict[str, str]) -> dict[str, str]:
+    own = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]), "JUDGEFORGE_CHECKOUT": str(ROOT)}
+    return os.environ | server | own
+
+
 def run_prefect(server: dict[str, str], *arguments: str) -> str:
-    environment = os.environ | server
-    environment |= {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]), "JUDGEFORGE_CHECKOUT": str(ROOT)}
     command = [sys.executable, "-m", "prefect", "--no-prompt", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(
+        command, cwd=ROOT, env=build_environment(server), capture_output=True, text=True, check=False, timeout=300
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def deploy_in_terminal(server: dict[str, str]) -> None:
+    """Deploy everything as a person does, with the command alone, who answers no question."""
+    here, terminal = pty.openpty()
+    settings = build_environment(server) | {"PYTHONPATH": str(ROOT / "src"), "TERM": "xterm"}
+    command = [str(Path(sys.executable).with_name("prefect")), "deploy", "--all"]
+    deploying = subprocess.Popen(command, cwd=ROOT, env=settings, stdin=terminal, stdout=terminal, stderr=terminal)
+    os.close(terminal)
+    shown, deadline = b"", time.monotonic() + 240
+    with contextlib.suppress(OSError):  # how a terminal says that nobody writes to it any more
+        while time.monotonic() < deadline:
+            if select.select([here], [], [], 1)[0]:
+                shown += os.read(here, 65536)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        deploying.wait(timeout=5)
+    deploying.kill()
+    os.close(here)
+    assert deploying.wait() == 0, shown.decode()
 
 
 def list_declared() -> list[dict[str, Any]]:
     return yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
 
 
-@pytest.fixture(scope="module")
-def deployed(prefect_server: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """Deploy everything, and return what the server holds: by flow and name."""
-    for pool in {entry["work_pool"]["name"] for entry in list_declared()}:
-        run_prefect(prefect_server, "work-pool", "create", pool, "--type", "process")
-    run_prefect(prefect_server, "deploy", "--all")
-    address = prefect_server["PREFECT_API_URL"]
+def read_deployments(server: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """Return what the server holds, by flow and name."""
+    address = server["PREFECT_API_URL"]
     flows = {each["id"]: each["name"] for each in httpx.post(f"{address}/flows/filter", json={}).json()}
     found = httpx.post(f"{address}/deployments/filter", json={}).json()
     return {f"{flows[each['flow_id']]}/{each['name']}": each for each in found}
+
+
+@pytest.fixture(scope="module")
+def deployed(prefect_server: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """Deploy everything, and return what the server holds."""
+    for pool in {entry["work_pool"]["name"] for entry in list_declared()}:
+        run_prefect(prefect_server, "work-pool", "create", pool, "--type", "process")
+    run_prefect(prefect_server, "deploy", "--all")
+    return read_deployments(prefect_server)
 
 
 def test_every_deployment_is_there_under_the_name_that_people_use(deployed: dict[str, dict[str, Any]]) -> None:
@@ -103,3 +137,41 @@ def test_a_schedule_that_is_resumed_makes_runs(
             found = httpx.post(f"{prefect_server['PREFECT_API_URL']}/flow_runs/filter", json=wanted, timeout=30).json()
             assert len(found) >= 3
     assert all(run["auto_scheduled"] for run in found)
+
+
+def test_deploying_again_in_a_terminal_asks_nothing_and_keeps_what_people_resumed(
+    prefect_server: dict[str, str], deployed: dict[str, dict[str, Any]]
+) -> None:
+    address = prefect_server["PREFECT_API_URL"]
+    (nightly,) = deployed["check-data/nightly"]["schedules"]
+    run_prefect(prefect_server, "deployment", "schedule", "resume", "check-data/nightly", nightly["id"])
+    champion = deployed["watch-champion/champion"]
+    run_prefect(
+        prefect_server, "deployment", "schedule", "resume", "watch-champion/champion", champion["schedules"][0]["id"]
+    )
+    httpx.patch(f"{address}/deployments/{champion['id']}", json={"paused": True}).raise_for_status()
+    deploy_in_terminal(prefect_server)
+    found = read_deployments(prefect_server)
+    (kept,) = found["check-data/nightly"]["schedules"]
+    assert kept["active"]
+    assert kept["id"] == nightly["id"], "by which people pause it again"
+    for name in ("retrain/weekly", "watch-champion/champion"):
+        assert not any(schedule["active"] for schedule in found[name]["schedules"]), name
+    places = {name: step for name, each in found.items() for step in each["pull_steps"]}
+    own = places.pop("reproduce/judgeforge-gpu")
+    assert own == deployed["reproduce/judgeforge-gpu"]["pull_steps"][0]
+    assert all(step == {_SET: {"directory": str(ROOT)}} for step in places.values()), places
+    assert len(places) == len(found) - 1
+
+
+def test_a_schedule_that_was_resumed_before_schedules_had_names_stays_so(
+    prefect_server: dict[str, str], deployed: dict[str, dict[str, Any]]
+) -> None:
+    place = f"{prefect_server['PREFECT_API_URL']}/deployments/{deployed['retrain/weekly']['id']}/schedules"
+    for schedule in httpx.get(place).raise_for_status().json():
+        httpx.delete(f"{place}/{schedule['id']}").raise_for_status()
+    old = {"schedule": {"cron": "0 3 * * 1", "timezone": "UTC"}, "active": True}
+    httpx.post(place, json=[old]).raise_for_status()
+    run_prefect(prefect_server, "deploy", "--name", "weekly")
+    (kept,) = httpx.get(place).raise_for_status().json()
+    assert kept["active"] and kept["slug"] == "weekly"
