@@ -31,6 +31,7 @@ from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
 from judgeforge.files import write_json  # noqa: E402
+from tests.dvc_calls import list_dvc_calls, watch_dvc  # noqa: E402
 from tests.integration.runners.workers import Worker  # noqa: E402
 from tests.integration.tracked.servers import find_postgres, running_postgres  # noqa: E402
 from tests.prefect_server import PrefectServer  # noqa: E402
@@ -43,13 +44,6 @@ EVERY_S = 5
 BEYOND_START_S = 10.0
 MOST_BYTES_A_RUN = {"prefect": 100_000, "mlflow": 0}
 _SETTLED = 20  # runs, after which pools and caches of the servers have their size
-_SITE = """
-# Python runs this at each start: a line for each process that is DVC's command.
-import os, sys
-if "dvc" in sys.orig_argv[1:3] and os.environ.get("COUNT_DVC"):
-    with open(os.environ["COUNT_DVC"], "a") as handle:
-        handle.write(" ".join(sys.orig_argv[3:]) + chr(10))
-"""
 _EMPTY = "from prefect import flow\n\n\n@flow\ndef empty() -> None:\n    pass\n"
 
 
@@ -64,13 +58,12 @@ class Installation:
     def __init__(self, folder: Path, database: str) -> None:
         self.folder, self.path, self._database = folder, folder / "project", database
         self.server = PrefectServer(folder / "prefect", database.replace("psycopg2", "asyncpg"))
-        (folder / "site").mkdir()
-        (folder / "site" / "sitecustomize.py").write_text(_SITE)
+        site, counting = watch_dvc(folder)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "JUDGEFORGE_"))}
         self.environment = kept | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": os.pathsep.join(map(str, (folder / "site", self.path / "src", self.path))),
-            "COUNT_DVC": str(folder / "dvc.txt"),
+            "PYTHONPATH": os.pathsep.join(map(str, (site, self.path / "src", self.path))),
+            **counting,
             "DVC_NO_ANALYTICS": "1",
             "DO_NOT_TRACK": "1",
             "TMPDIR": str(folder / "tmp"),
@@ -210,7 +203,7 @@ def measure(made: Installation) -> dict[str, Any]:
     runs = made.list_ended("retrain")[:RUNS]
     for schedule in made.ask(f"deployments/{weekly}/schedules", method="GET"):
         made.ask(f"deployments/{weekly}/schedules/{schedule['id']}", {"active": False}, "PATCH")
-    asked = len((made.folder / "dvc.txt").read_text().splitlines()) / len(made.list_ended("retrain"))
+    asked = len(list_dvc_calls(made.folder)) / len(made.list_ended("retrain"))
     own = statistics.median(made.time_run(run) for run in made.list_ended("empty"))
     completed = all(run["state_type"] == "COMPLETED" for run in runs)
     return conclude(completed, [made.time_run(run) for run in runs], own, looks, asked)

@@ -60,26 +60,46 @@ def _load_yaml(path: Path) -> dict[str, Any]:
 
 
 @task(
-    name="update-imports",
+    name="update-import",
+    task_run_name="update-{path}",
     retries=2,
     retry_delay_seconds=exponential_backoff(backoff_factor=30),
     retry_condition_fn=may_pass,
     cache_policy=NO_CACHE,
 )
-def update_imports(imports: list[str], lock: int) -> None:
-    """Ask the origins of imports for what is new.
+def update_import(path: str, lock: int) -> None:
+    """Ask the origin of an import for what is new.
 
     Args:
-        imports: their .dvc files.
+        path: its .dvc file.
         lock: file descriptor of the workspace's lock.
 
     Raises:
-        EnvironmentFault: an origin is not there, or DVC is busy.
+        EnvironmentFault: the origin is not there, or DVC is busy.
     """
-    finished = _run_dvc(["update", *imports], lock)
+    finished = _run_dvc(["update", path], lock)
     if finished.code:
         said = explain_dvc(finished.output)
-        raise EnvironmentFault(f"Imports cannot be updated: {said.problem}", "see whether their origins are there.")
+        raise EnvironmentFault(f"{path} cannot be updated: {said.problem}", "see whether its origin is there.")
+
+
+def update_imports(lock: int) -> list[EnvironmentFault]:
+    """Update every import by itself: an origin that is away keeps nobody else's rows out.
+
+    Args:
+        lock: file descriptor of the workspace's lock.
+
+    Returns:
+        What is wrong with those that cannot be updated. They hold what they held.
+    """
+    faults = []
+    for path in find_imports():
+        try:
+            update_import(path, lock)
+        except EnvironmentFault as fault:
+            faults.append(fault)
+            _run_dvc(["checkout", path], lock)  # DVC removes the rows before it looks for new ones
+    return faults
 
 
 @task(name="take-corrections", cache_policy=NO_CACHE)
@@ -139,6 +159,9 @@ def check_data(
         corrections: file or folder of people's corrections to take in; None: there are none.
         held_out: YAML files of benchmarks that corrections must not leak into, beside those of params.yaml.
         max_parallel: as of ``retrain``.
+
+    Raises:
+        EnvironmentFault: imports cannot be updated; raised at the end, when all the rest is done.
     """
     log = find_logger()
     load_params()
@@ -150,17 +173,26 @@ def check_data(
             log.info("Skipped: %s", busy.problem)
             return Completed(name="Skipped", message=busy.problem)
         stack.enter_context(ending_commands())
-        if imports := find_imports():
-            update_imports(imports, lock)
+        faults = update_imports(lock)
         if corrections is not None:
             take_corrections(corrections, held_out or [], lock)
         if find_stale_stages():
             prepare_data(lock)
-    if not has_new_data():
+    outcome: Outcome = "nothing changed"
+    if has_new_data():
+        log.info("The training data are new: retraining.")
+        outcome = retrain(promote=promote, max_parallel=max_parallel)
+    else:
         log.info("The training data are those of the last retraining: nothing to do.")
-        return "nothing changed"
-    log.info("The training data are new: retraining.")
-    return retrain(promote=promote, max_parallel=max_parallel)
+    if faults:
+        raise _sum_up(faults, outcome)
+    return outcome
+
+
+def _sum_up(faults: list[EnvironmentFault], outcome: Outcome) -> EnvironmentFault:
+    told = " ".join(fault.problem for fault in faults)
+    rest = "Everything else was looked at" + ("" if outcome == "nothing changed" else f", and the judge: {outcome}")
+    return EnvironmentFault(f"Imports are not up to date. {told} {rest}.", "see whether their origins are there.")
 
 
 def main(

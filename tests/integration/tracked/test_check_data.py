@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.dvc_calls import list_dvc_calls, watch_dvc
+
 pytestmark = pytest.mark.slow
 
 RUBRIC = {"criteria": "Is it right?", "levels": ["no", "hardly", "half", "nearly", "yes"]}
@@ -54,16 +56,30 @@ def run_dvc(*arguments: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def check_data(*arguments: str) -> str:
+def check_data(*arguments: str, **environment: str) -> str:
+    return run_python("-m", "flows.check_data", "--no-promote", *arguments, **environment)
+
+
+def run_python(*arguments: str, **environment: str) -> str:
+    """Return the exit status and what was said."""
     done = subprocess.run(
-        [sys.executable, "-m", "flows.check_data", "--no-promote", *arguments],
+        [sys.executable, *arguments],
         capture_output=True,
         text=True,
         check=False,
-        env=os.environ | {"PREFECT_LOGGING_LEVEL": "INFO"},
+        env=os.environ | {"PREFECT_LOGGING_LEVEL": "INFO"} | environment,
         timeout=400,
     )
     return f"{done.returncode}\n{done.stdout}{done.stderr}"
+
+
+def retrain_before(project: Path) -> None:
+    """Leave what a retraining leaves that a night looks at."""
+    from flows.data_note import describe_data, note_data
+
+    run_dvc("repro")
+    note_data(describe_data())
+    list_runs(project)
 
 
 def list_runs(project: Path) -> list[str]:
@@ -118,28 +134,47 @@ def test_corrections_become_rows_that_dvc_versions_and_the_next_judge_learns_fro
     assert list_runs(project) == []
 
 
-def test_an_origin_that_is_away_fails_the_night_and_changes_nothing(
-    nightly: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+IMPATIENT = """
+from flows import check_data as module
+from judgeforge.stage import run_stage
+module.update_import = module.update_import.with_options(retries=0)
+run_stage(lambda: module.check_data(promote=False, corrections="inbox"))
+"""
+
+
+def test_an_origin_that_is_away_fails_the_night_at_its_end_and_keeps_nobody_elses_rows_out(
+    nightly: Path, project: Path
 ) -> None:
-    from flows import check_data as module
-    from judgeforge.errors import EnvironmentFault
+    away = project.parent / f"{project.name}-away.jsonl"
+    away.write_text('{"row": "of the forum"}\n')
+    run_dvc("import-url", str(away), "collections/forum.jsonl")
+    retrain_before(project)
+    away.unlink()
+    nightly.write_text('{"row": 1}\n{"row": 2}\n')
+    (project / "inbox").mkdir()
+    item = {"instruction": "Add 1 and 1.", "response": "3", "rubric": RUBRIC}
+    row = {"item": item, "score": 1, "feedback": "It is 2.", "who": "bea", "when": "2026-01-02T03:04:05Z"}
+    (project / "inbox" / "a.jsonl").write_text(json.dumps(row) + "\n")
+    said = run_python("-c", IMPATIENT)
+    assert said.startswith("75\n"), said
+    assert "collections/forum.jsonl.dvc cannot be updated" in said and "and the judge: registered." in said
+    assert "collections/tickets.jsonl.dvc cannot" not in said
+    learnt = (project / "data" / "train" / "rows.jsonl").read_text()
+    assert all(each in learnt for each in ('{"row": 2}', "Add 1 and 1.", "of the forum"))
+    assert "train-direct" in list_runs(project)
 
-    before = (project / "collections" / "tickets.jsonl.dvc").read_bytes()
-    nightly.unlink()
-    with (project / "lock").open("w") as lock, pytest.raises(EnvironmentFault, match="Imports cannot be updated"):
-        module.update_imports.fn(module.find_imports(), lock.fileno())
-    assert (project / "collections" / "tickets.jsonl.dvc").read_bytes() == before
+    again = run_python("-c", IMPATIENT)
+    assert again.startswith("75\n") and "nothing to do" in again, again
+    assert list_runs(project) == []
 
 
-def test_a_night_without_news_asks_dvc_once(nightly: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from flows import check_data as module
-
-    asked: list[str] = []
-    monkeypatch.setattr(module, "find_stale_stages", lambda: asked.append("status") or set())
-    monkeypatch.setattr(module, "has_new_data", lambda: False)
-    monkeypatch.setattr(module, "find_imports", lambda: [])
-    assert module.check_data.fn() == "nothing changed"
-    assert asked == ["status"]
+def test_a_night_without_news_asks_dvc_once_and_once_for_each_import(nightly: Path, project: Path) -> None:
+    retrain_before(project)
+    site, counting = watch_dvc(project)
+    paths = os.pathsep.join([str(site), os.environ["PYTHONPATH"]])
+    said = check_data(PYTHONPATH=paths, **counting)
+    assert said.startswith("0") and "nothing to do" in said, said
+    assert list_dvc_calls(project) == ["update collections/tickets.jsonl.dvc", "status --json"]
     assert list_runs(project) == []
 
 
