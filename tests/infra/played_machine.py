@@ -99,13 +99,13 @@ def serve_metadata() -> Iterator[Metadata]:
         server.server_close()
 
 
-def wait_for(condition: Callable[[], Any], what: str) -> None:
+def wait_for(condition: Callable[[], Any], what: str, limit_s: float = _WAIT_S) -> None:
     """Wait until something is so.
 
     Raises:
         AssertionError: it did not come true in time.
     """
-    deadline = time.monotonic() + _WAIT_S
+    deadline = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain: {what}"
         time.sleep(0.05)

@@ -1,17 +1,26 @@
 """The watchdog as rendered, run for real: why it ends a machine, and that a stage seals its checkpoint first."""
 
+import contextlib
+import os
 import signal
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from played_machine import render_machine, run_flow, run_watchdog, wait_for
-from rented import require_infra
+from rented import clean_environment, require_infra
 
 
 @pytest.fixture(scope="module")
-def watchdog(tmp_path_factory: pytest.TempPathFactory) -> str:
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     require_infra()
-    return render_machine(tmp_path_factory.mktemp("rendered"), idle_minutes=10, max_life_minutes=240)["watchdog_script"]
+    return render_machine(tmp_path_factory.mktemp("rendered"), idle_minutes=10, max_life_minutes=240)
+
+
+@pytest.fixture(scope="module")
+def watchdog(rendered: dict[str, str]) -> str:
+    return rendered["watchdog_script"]
 
 
 @pytest.fixture
@@ -46,6 +55,57 @@ def test_a_machine_with_a_flow_run_or_in_preparation_is_not_idle(watchdog: str, 
         running.looks_again()
         assert running.process.poll() is None
         running.set_uptime(211)
+        assert running.ended_for() == "idle"
+
+
+GIT = """\
+#!/bin/sh
+touch "$JUDGEFORGE_HOME/attempt"
+until [ -e "$JUDGEFORGE_HOME/answer" ]; do /bin/sleep 0.02; done
+exit 1
+"""
+
+
+@contextlib.contextmanager
+def setting_up_in_vain(script: str, home: Path, killed: bool) -> Iterator[None]:
+    """Run the worker's script as its unit does, held in mid-set-up as long as the block lasts; then it fails."""
+    tools = home / "tools"
+    tools.mkdir(exist_ok=True)
+    for name, text in {"git": GIT, "sleep": "#!/bin/sh\n"}.items():
+        (tools / name).write_text(text)
+        (tools / name).chmod(0o755)
+    for mark in ("attempt", "answer"):
+        (home / mark).unlink(missing_ok=True)
+    added = {"JUDGEFORGE_HOME": str(home), "PLAYED_ID": home.name, "PATH": f"{tools}:{os.environ['PATH']}"}
+    process = subprocess.Popen(["bash", "-c", script], env=clean_environment(**added), stderr=subprocess.DEVNULL)
+    try:
+        wait_for((home / "attempt").exists, "the set-up is under way")
+        yield
+        if killed:
+            process.kill()
+        (home / "answer").touch()
+        assert process.wait(timeout=60) == (-signal.SIGKILL if killed else 75)
+    finally:
+        (home / "answer").touch()
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_set_up_that_fails_again_and_again_ends_as_idle(
+    killed: bool, rendered: dict[str, str], tmp_path: Path
+) -> None:
+    """The first is work, however long it takes; those with which its unit tries again are not."""
+    home = tmp_path / f"machine-failing-{killed}"
+    with run_watchdog(rendered["watchdog_script"], home) as running:
+        for minutes in (40, 45, 49):
+            with setting_up_in_vain(rendered["worker_script"], home, killed):
+                running.set_uptime(minutes)
+                running.looks_again()
+                assert running.process.poll() is None
+        with setting_up_in_vain(rendered["worker_script"], home, killed):
+            running.set_uptime(51)
+            wait_for(lambda: running.process.poll() is not None, "the machine ends", limit_s=20)
         assert running.ended_for() == "idle"
 
 

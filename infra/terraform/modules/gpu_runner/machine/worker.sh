@@ -24,8 +24,13 @@ export JUDGEFORGE_HOME="${JUDGEFORGE_HOME:-$default_home}"
 export JUDGEFORGE_CHECKOUT="$JUDGEFORGE_HOME/checkout"
 export DVC_NO_ANALYTICS=1 DO_NOT_TRACK=1 GIT_TERMINAL_PROMPT=0
 mkdir -p "$JUDGEFORGE_HOME/logs"
-# The watchdog takes a machine that is being set up for busy.
-echo $$ >"$JUDGEFORGE_HOME/preparing"
+# The watchdog takes a machine that is being set up for busy; only for the first time, since the unit tries for ever.
+if [ -e "$JUDGEFORGE_HOME/tried" ]; then
+  rm -f "$JUDGEFORGE_HOME/preparing"
+else
+  echo $$ >"$JUDGEFORGE_HOME/preparing"
+  touch "$JUDGEFORGE_HOME/tried"
+fi
 trap 'rm -f "$JUDGEFORGE_HOME/preparing"' EXIT
 
 JUDGEFORGE_MACHINE="${JUDGEFORGE_MACHINE:-$(retry machine_id)}" || fail "The machine's id is not known." "is its metadata service on?"
