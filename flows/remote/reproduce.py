@@ -70,8 +70,8 @@ def reproduce(
 
 def _refuse_on_an_ending_machine() -> None:
     """A watchdog that has begun to end its machine says so in a file: what began now would be broken off."""
-    home = os.environ.get("JUDGEFORGE_HOME")
-    if home and (Path(home) / "ending").is_file():
+    place = os.environ.get("JUDGEFORGE_ENDING")
+    if place and Path(place).is_file():
         raise EnvironmentFault("This machine is about to end.", "another one takes the stage.")
 
 

@@ -96,10 +96,14 @@ def test_the_machine_gets_these_very_scripts(infra: Path, site: Site, moto: Moto
     for script in SCRIPTS:
         assert files[f"/etc/judgeforge/{script.removesuffix('_script')}.sh"] == outputs[script]
     assert config["runcmd"] == [["/bin/bash", "/etc/judgeforge/root.sh"]]
-    worker = files["/etc/systemd/system/judgeforge-worker.service"]
+    worker, watchdog = (files[f"/etc/systemd/system/judgeforge-{unit}.service"] for unit in ("worker", "watchdog"))
     assert "User=judgeforge" in worker and "NoNewPrivileges=yes" in worker
     # Stopping waits for the checkpoint, and a little longer.
-    assert "TimeoutStopSec=70" in files["/etc/systemd/system/judgeforge-watchdog.service"]
+    assert "TimeoutStopSec=70" in watchdog
+    # What root writes lies in folders of root's, not in the worker's home, where a link could lead it anywhere.
+    assert "StandardOutput=append:/var/log/judgeforge/worker.log" in worker
+    place = "Environment=JUDGEFORGE_ENDING=/run/judgeforge/ending"
+    assert place in worker and place in watchdog and "RuntimeDirectory=judgeforge" in watchdog
 
 
 def test_the_worker_sets_the_project_up_at_its_commit(repository: tuple[str, str], tmp_path: Path) -> None:
@@ -135,6 +139,7 @@ def test_the_worker_sets_the_project_up_at_its_commit(repository: tuple[str, str
     variables = dict(each.split("=", 1) for each in (home / "env").read_text().rstrip("\0").split("\0"))
     assert variables["NASTY"] == NASTY and variables["PREFECT_API_KEY"] == "a secret"
     assert variables["JUDGEFORGE_CHECKOUT"] == str(checkout) and variables["JUDGEFORGE_MACHINE"] == "one"
+    assert variables["JUDGEFORGE_ENDING"] == str(home / "ending")
     assert variables["PATH"].startswith(f"{checkout}/.venv/bin:")
     assert not list(tmp_path.rglob("pwned")) and not (home / "preparing").exists()
 
@@ -329,7 +334,8 @@ def render_root(tmp_path: Path) -> tuple[str, Path, Path, Path]:
     """The root part with every command that would change this machine replaced by one that notes its call."""
     home, stubs, calls = tmp_path / "var", tmp_path / "stubs", tmp_path / "calls"
     script = render_machine(tmp_path)["root_script"].replace("'/var/lib/judgeforge'", f"'{home}'")
-    assert str(home) in script
+    assert str(home) in script and "/var/log/judgeforge" in script
+    script = script.replace("/var/log/judgeforge", f"{tmp_path}/log")
     for name in ("shutdown", "apt-get", "mkfs.ext4", "mount", "useradd", "chown", "systemctl"):
         write_stub(stubs, name, f'echo "{name} $*" >>"{calls}"')
     write_stub(stubs, "mountpoint", "exit 1")
@@ -375,7 +381,7 @@ def test_the_root_part_formats_the_first_empty_disk_and_no_other(tmp_path: Path)
         "mkfs.ext4 -q -m 0 /dev/free0",
         f"mount -o noatime,nosuid,nodev /dev/free0 {home}",
         f"useradd --system --home-dir {home} --shell /usr/sbin/nologin judgeforge",
-        f"chown judgeforge: {home} {home}/logs",
+        f"chown judgeforge: {home}",
         "systemctl daemon-reload",
         "systemctl enable --now judgeforge-watchdog.service",
         "systemctl enable --now --no-block judgeforge-worker.service",

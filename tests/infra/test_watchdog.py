@@ -39,6 +39,19 @@ def test_an_idle_machine_ends(watchdog: str, tmp_path: Path) -> None:
         assert (running.home / "ending").read_text().strip() == "idle"
 
 
+def test_where_the_machine_ends_is_told_in_a_folder_of_roots(watchdog: str, tmp_path: Path) -> None:
+    """The home is the worker's: a link that a stage left there must lead root nowhere."""
+    home, victim, own = tmp_path / "machine-linked", tmp_path / "victim", tmp_path / "run"
+    home.mkdir()
+    own.mkdir()
+    victim.write_text("kept")
+    (home / "ending").symlink_to(victim)
+    with run_watchdog(watchdog, home, JUDGEFORGE_ENDING=str(own / "ending")) as running:
+        running.set_uptime(12)
+        assert running.ended_for() == "idle"
+    assert victim.read_text() == "kept" and (own / "ending").read_text() == "idle\n"
+
+
 def test_a_machine_with_a_flow_run_or_in_preparation_is_not_idle(watchdog: str, tmp_path: Path) -> None:
     home = tmp_path / "machine-busy"
     with run_watchdog(watchdog, home) as running:

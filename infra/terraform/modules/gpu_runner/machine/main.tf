@@ -1,7 +1,9 @@
 # What runs on the machine, whoever rents it out: scripts, units, and the document that cloud-init takes.
 
 locals {
-  home = "/var/lib/judgeforge"
+  home   = "/var/lib/judgeforge"
+  logs   = "/var/log/judgeforge"
+  ending = "/run/judgeforge/ending"
 
   # A value becomes one word of the shell, whatever stands in it.
   exported = { for name, value in merge(var.environment, { PREFECT_API_URL = var.prefect_api_url }) : name => "'${replace(value, "'", "'\\''")}'" }
@@ -18,12 +20,13 @@ locals {
     checkpoint_grace_s = tostring(var.checkpoint_grace_s)
     packages           = join(" ", concat(["git", "make", "curl", "g++", "python3-venv", "python3-dev"], var.packages))
     default_home       = local.home
+    logs               = local.logs
   } : name => "'${replace(value, "'", "'\\''")}'" }
 
   needs = {
     worker   = ["default_home", "pool", "repository_url", "commit", "extras", "setup_targets", "remote_url", "secrets"]
     watchdog = ["default_home", "idle_minutes", "max_life_minutes", "checkpoint_grace_s"]
-    root     = ["default_home", "max_life_minutes", "packages"]
+    root     = ["default_home", "logs", "max_life_minutes", "packages"]
   }
   scripts = { for script, names in local.needs : script => join("\n", [
     trimspace(templatefile("${path.module}/values.sh.tftpl", {
@@ -36,6 +39,8 @@ locals {
   ]) }
   units = { for unit in ["worker", "watchdog"] : unit => templatefile("${path.module}/${unit}.service.tftpl", {
     home   = local.home
+    logs   = local.logs
+    ending = local.ending
     stop_s = var.checkpoint_grace_s + 10
   }) }
 

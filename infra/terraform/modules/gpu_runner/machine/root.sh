@@ -42,9 +42,9 @@ if ! mountpoint -q "$home"; then
 fi
 
 id judgeforge >/dev/null 2>&1 || useradd --system --home-dir "$home" --shell /usr/sbin/nologin judgeforge
-mkdir -p "$home/logs"
-chown judgeforge: "$home" "$home/logs"
+chown judgeforge: "$home"
 chmod 0750 "$home"
+mkdir -p "$logs" # root's own: systemd writes the worker's log as root
 
 systemctl daemon-reload
 systemctl enable --now judgeforge-watchdog.service

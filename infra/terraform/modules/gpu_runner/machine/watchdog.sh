@@ -51,7 +51,7 @@ end_stages() {
 
 seal() {
   local deadline=$((SECONDS + checkpoint_grace_s))
-  echo "$1" >"$home/ending"
+  echo "$1" >"$ending"
   log "this machine ends: $1"
   end_stages
   while [ -n "$(list_flow_processes)" ]; do
@@ -69,7 +69,9 @@ pause() {
   wait $!
 }
 
+# The home is the worker's, so root writes nothing there: a link that code of a stage left would lead it anywhere.
 home="${JUDGEFORGE_HOME:-$default_home}"
+ending="${JUDGEFORGE_ENDING:-$home/ending}"
 until machine="${JUDGEFORGE_MACHINE:-$(machine_id)}" && [ -n "$machine" ]; do sleep 5; done
 stopped=
 trap 'stopped=yes' TERM

@@ -2,6 +2,7 @@
 #
 # JUDGEFORGE_HOME     where the checkout goes
 # JUDGEFORGE_VENV     an environment that is there already (an image with everything baked in); otherwise one is made
+# JUDGEFORGE_ENDING   where the watchdog says that the machine is about to end
 # JUDGEFORGE_MACHINE  the machine's id, if not to be asked for; all processes of the worker carry it
 set -euo pipefail
 
@@ -22,8 +23,9 @@ retry() {
 
 export JUDGEFORGE_HOME="${JUDGEFORGE_HOME:-$default_home}"
 export JUDGEFORGE_CHECKOUT="$JUDGEFORGE_HOME/checkout"
+export JUDGEFORGE_ENDING="${JUDGEFORGE_ENDING:-$JUDGEFORGE_HOME/ending}"
 export DVC_NO_ANALYTICS=1 DO_NOT_TRACK=1 GIT_TERMINAL_PROMPT=0
-mkdir -p "$JUDGEFORGE_HOME/logs"
+mkdir -p "$JUDGEFORGE_HOME"
 # The watchdog takes a machine that is being set up for busy; only for the first time, since the unit tries for ever.
 if [ -e "$JUDGEFORGE_HOME/tried" ]; then
   rm -f "$JUDGEFORGE_HOME/preparing"
