@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from flows.machines.aws_roles import delete_role, list_roles
-from flows.machines.cloud import EXPIRES_TAG, OWNER_TAG, RUN_TAG, Kind, Machine, Thing
+from flows.machines.cloud import EXPIRES_TAG, OWNER_TAG, RUN_TAG, Activity, Kind, Machine, Thing
 from flows.machines.messages import classify, shorten
 from flows.machines.site import Site
 from judgeforge.errors import EnvironmentFault, InputError
@@ -99,16 +99,15 @@ class AwsCloud:
                 else:
                     delete_role(self._iam, thing.id)
 
-    def list_shortages(self, run: str) -> list[str]:
-        """Return why a group could not get machines, in the provider's words."""
-        said: list[str] = []
+    def list_activities(self, run: str) -> list[Activity]:
+        """Return the last of what the groups of a run tried: AWS gives the hundred newest."""
+        found: list[Activity] = []
         with _explaining("ask for the activities of a group", forgiven=_GONE):
             for thing in self.list_things(run):
                 if thing.kind == "group":
                     answer = self._groups.describe_scaling_activities(AutoScalingGroupName=thing.id)
-                    failed = (act for act in answer["Activities"] if act["StatusCode"] in {"Failed", "Cancelled"})
-                    said += [act.get("StatusMessage", "") for act in failed]
-        return [text for text in said if classify(text) == "capacity"]
+                    found += [_build_activity(act) for act in answer["Activities"]]
+        return found
 
     def list_states(self) -> dict[str, datetime]:
         """Return the runs for which Terraform remembers something, each with the time of the last change."""
@@ -171,6 +170,11 @@ def _build_machine(found: dict[str, Any]) -> Machine:
         launched=launched,
         ended=max(ended, launched) if ended else None,
     )
+
+
+def _build_activity(found: dict[str, Any]) -> Activity:
+    said = found.get("StatusMessage", "") if found["StatusCode"] in {"Failed", "Cancelled"} else ""
+    return Activity(found["StartTime"], said if classify(said) == "capacity" else "")
 
 
 def _build_thing(kind: Kind, id: str, found: dict[str, Any]) -> Thing:

@@ -40,6 +40,19 @@ class Machine:
 
 
 @dataclass(frozen=True)
+class Activity:
+    """What a group tried to do.
+
+    Args:
+        begun: when, by the provider's clock.
+        shortage: why it got no machine, in the provider's words; "": that was not what it failed for, or it did not.
+    """
+
+    begun: datetime
+    shortage: str
+
+
+@dataclass(frozen=True)
 class Thing:
     """Anything that bears the tags and is there.
 
@@ -73,8 +86,8 @@ class Cloud(Protocol):
     def end_things(self, things: Sequence[Thing]) -> None:
         """Begin to end them. What is gone already is no error."""
 
-    def list_shortages(self, run: str) -> list[str]:
-        """Return why a group could not get machines, in the provider's words."""
+    def list_activities(self, run: str) -> list[Activity]:
+        """Return the last of what the groups of a run tried."""
 
     def list_states(self) -> dict[str, datetime]:
         """Return the runs for which Terraform remembers something, each with the time of the last change."""

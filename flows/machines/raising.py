@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from flows.machines.choices import Choice
@@ -59,10 +60,10 @@ def raise_machines(
             continue
         outputs = terraform.read_outputs()
         _end_strays(cloud, run, outputs, log)
-        shortage = _wait(cloud, run, machines, start_minutes, count_workers, log)
-        if shortage is None:
+        shortages = _Shortages(cloud, run, is_same_group=number > 1)
+        if not (missing := _wait(cloud, run, machines, start_minutes, count_workers, shortages, log)):
             return outputs
-        said = shortage
+        said = missing
         log.warning("No machine came: %s", said)
     raise EnvironmentFault(
         f"No machine could be had, by none of {len(choices)} choices; the last answer: {said}",
@@ -83,6 +84,46 @@ def _end_strays(cloud: Cloud, run: str, outputs: dict[str, Any], log: Log) -> No
         log.warning("%s What an earlier apply may have left is ended with the run.", fault.problem)
 
 
+class _Shortages:
+    """What the provider says of a group without any machine, as far as it is about the choice at hand.
+
+    A group that an earlier choice made is changed in place, and goes on to list what that one could not get. So what
+    it had begun by the first look does not count; by the provider's own times, for clocks differ.
+
+    Args:
+        cloud: tells.
+        run: whose group.
+        is_same_group: whether an earlier choice may have made it.
+    """
+
+    def __init__(self, cloud: Cloud, run: str, *, is_same_group: bool) -> None:
+        self._cloud, self._run = cloud, run
+        self._is_marked, self._mark = not is_same_group, datetime.min.replace(tzinfo=UTC)
+        self._since: float | None = None
+
+    def look(self, now: float, has_machines: bool) -> str | None:
+        """Say what the provider said, once the group has been without any machine for too long since; else None.
+
+        Raises:
+            EnvironmentFault: the provider does not answer.
+        """
+        if has_machines and self._is_marked:
+            self._since = None
+            return None
+        activities = self._cloud.list_activities(self._run)
+        if not self._is_marked:
+            self._mark = max([self._mark, *(one.begun for one in activities)])
+            self._is_marked = True
+        said = [one.shortage for one in activities if one.shortage and one.begun > self._mark]
+        if has_machines or not said:
+            self._since = None
+        elif self._since is None:
+            self._since = now
+        elif now - self._since > _SHORT_S:
+            return said[0]
+        return None
+
+
 def _count(count_workers: Callable[[], int]) -> int:
     try:
         return count_workers()
@@ -98,12 +139,12 @@ def _wait(
     machines: int,
     start_minutes: float,
     count_workers: Callable[[], int] | None,
+    shortages: "_Shortages",
     log: Log,
 ) -> str | None:
     """Wait for machines and workers, and tell why there is none; None: there are."""
     begun = time.monotonic()
     running = working = 0
-    short_since: float | None = None
     unanswered: EnvironmentFault | None = None
     while (now := time.monotonic()) - begun < start_minutes * 60:
         try:
@@ -115,16 +156,11 @@ def _wait(
             if min(running, working) >= machines:
                 log.info("%d machines run.", running)
                 return None
-            shortages = cloud.list_shortages(run) if not running and "starting" not in states else []
+            if shortage := shortages.look(now, running > 0 or "starting" in states):
+                return shortage
         except EnvironmentFault as fault:  # it may answer the next time; what does not come in time is told below
             log.warning("%s", fault.problem)
-            shortages, unanswered = [], fault
-        if not shortages:
-            short_since = None
-        elif short_since is None:
-            short_since = now
-        elif now - short_since > _SHORT_S:
-            return shortages[0]
+            unanswered = fault
         time.sleep(_POLL_S)
     if working:
         log.warning(

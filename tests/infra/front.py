@@ -39,6 +39,8 @@ class Front:
         self.calls: list[Call] = []
         """What was asked, in its order."""
         self.fault: Fault = lambda body: None
+        self.instead: Callable[[str], str | None] = lambda body: None
+        """Takes a request's body, and returns what is answered in place of the server behind, or None."""
         self.held: str | None = None
         """An action such as ``Action=RunInstances``: done, and not answered until ``released`` is set."""
         self.holding, self.released = threading.Event(), threading.Event()
@@ -84,6 +86,9 @@ class Front:
             of_others = f"<ErrorResponse><Error>{error}</Error><RequestId>1</RequestId></ErrorResponse>"
             plain = of_ec2 if "Version=2016-11-15" in text else of_others
             self._send(request, 500 if "Capacity" in code else 400, [("Content-Type", "text/xml")], plain.encode())
+            return
+        if said := self.instead(text):
+            self._send(request, 200, [("Content-Type", "text/xml")], said.encode())
             return
         connection = http.client.HTTPConnection(self.behind, timeout=120)
         connection.request(request.command, request.path, body, dict(request.headers.items()))

@@ -145,7 +145,7 @@ def record_reaper(path: Path, moto: Moto, site: Site, front: Front, monkeypatch:
     assert {thing.kind for thing in cloud.list_things()} == {
         "group", "machine", "template", "volume", "firewall", "role",
     }  # fmt: skip
-    cloud.list_shortages(LEFT)
+    cloud.list_activities(LEFT)
     ended = reap_machines(build_settings(), folder.site, cloud, lambda run: "not known", 60.0, find_logger())
     assert ended == [LEFT] and folder.list_left() == []
 

@@ -11,7 +11,7 @@ import pytest
 
 from flows.machines import raising
 from flows.machines.choices import Choice
-from flows.machines.cloud import Machine, Thing
+from flows.machines.cloud import Activity, Machine, Thing
 from flows.machines.cost import BudgetSpentError, Spent
 from flows.machines.raising import NoWorkersError, raise_machines
 from flows.machines.terraform import CapacityFault
@@ -38,6 +38,7 @@ class Played:
         self.applied: list[bool] = []
         self.ended: list[str] = []
         self.things: list[Thing] = []
+        self.activities: list[Activity] = []
 
     def apply(self, variables: dict[str, Any]) -> None:
         self.applied.append(variables["spot"])
@@ -54,8 +55,11 @@ class Played:
             for number in range(self.come[self.applied[-1]])
         ]
 
-    def list_shortages(self, run: str) -> list[str]:
-        return [] if self.list_machines(run) else [NONE_LEFT]
+    def list_activities(self, run: str) -> list[Activity]:
+        """A failure with each look at a group that has no machine; those before stay in the list."""
+        if not self.list_machines(run):
+            self.activities.insert(0, Activity(datetime.now(UTC), NONE_LEFT))
+        return list(self.activities)
 
     def list_things(self, run: str) -> list[Thing]:
         return self.things
@@ -79,6 +83,39 @@ def test_a_group_that_gets_nothing_gives_way_to_the_next_choice_as_soon_as_the_p
     played = Played(spot=0, on_demand=1)
     go(played, minutes=60)
     assert played.applied == [True, False]
+
+
+class SlowOnDemand(Played):
+    """Spot fails, and on demand the group, which is the same one, gets a machine later than a shortage may last."""
+
+    def __init__(self, come_s: float, fault_at: int | None = None) -> None:
+        super().__init__(spot=0, on_demand=0)
+        self.come_s, self.fault_at, self.asked = come_s, fault_at, 0
+        self.begun = 0.0
+
+    def apply(self, variables: dict[str, Any]) -> None:
+        super().apply(variables)
+        self.begun = time.monotonic()
+
+    def list_machines(self, run: str) -> list[Machine]:
+        if not self.applied[-1] and time.monotonic() - self.begun > self.come_s:
+            self.come[False] = 1
+        return super().list_machines(run)
+
+    def list_activities(self, run: str) -> list[Activity]:
+        if self.applied[-1]:
+            return super().list_activities(run)
+        self.asked += 1
+        if self.asked == self.fault_at:
+            raise EnvironmentFault("AWS would not list activities.", "wait")
+        return list(self.activities)
+
+
+@pytest.mark.parametrize("fault_at", [None, 1])
+def test_what_an_earlier_choice_could_not_get_is_not_held_against_the_next(fault_at: int | None) -> None:
+    played = SlowOnDemand(come_s=0.5, fault_at=fault_at)
+    go(played, minutes=60)
+    assert played.applied == [True, False] and played.activities
 
 
 def test_a_refused_apply_gives_way_too_and_what_is_said_comes_to_the_end() -> None:
