@@ -14,6 +14,7 @@ from flows.machines.opening import open_cloud
 from flows.machines.reaping import Life, reap_machines
 from flows.machines.site import load_site
 from flows.machines.terraform import Log
+from flows.notify import TELL
 from judgeforge.params import load_params
 from judgeforge.stage import run_program
 
@@ -39,7 +40,7 @@ def ask_prefect(run: str) -> Life:
     return "over" if state and state.is_final() else "alive"
 
 
-@flow(name="reap")
+@flow(name="reap", on_failure=TELL, on_crashed=TELL)
 def reap() -> list[str]:
     """End the machines of runs that are over, or whose time is and of which nobody says that they are alive."""
     return reap_left(find_logger())

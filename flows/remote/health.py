@@ -20,8 +20,10 @@ _PAGE = 50
 """The most that a server gives at a time."""
 
 
-def is_silent(client: SyncPrefectClient, run: UUID, judge: UUID, since: datetime, lost_after_s: int) -> bool:
-    """Whether ``run`` gave no sign of life for ``lost_after_s`` seconds although signs come through.
+def is_silent(client: SyncPrefectClient, run: UUID, judge: UUID, since: datetime, lost_after_s: int) -> bool | None:
+    """Whether ``run`` gave no sign of life for ``lost_after_s`` seconds; None: nobody can tell yet.
+
+    Nobody can where the judge's own signs did not come through all that time, as when the server was away.
 
     Args:
         client: of the server.
@@ -32,9 +34,9 @@ def is_silent(client: SyncPrefectClient, run: UUID, judge: UUID, since: datetime
     """
     present = now("UTC")
     start = present - timedelta(seconds=lost_after_s)
-    return seems_silent(client, run, since, lost_after_s) and covers(
-        _list_heartbeats(client, judge, start), start, present
-    )
+    if not seems_silent(client, run, since, lost_after_s):
+        return False
+    return True if covers(_list_heartbeats(client, judge, start), start, present) else None
 
 
 def seems_silent(client: SyncPrefectClient, run: UUID, since: datetime, lost_after_s: int) -> bool:

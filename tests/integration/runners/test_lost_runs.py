@@ -2,17 +2,20 @@
 
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
-from tests.integration.runners.projects import Project, make_project, write_params
+from flows.remote.handing import name_tag
+from tests.integration.runners.projects import ROOT, Project, make_project, write_params
 from tests.integration.runners.workers import Worker, find_descendants
 from tests.integration.tracked.receivers import receiving_webhook
 from tests.prefect_server import PrefectServer
@@ -44,8 +47,6 @@ def start_long(project: Project) -> "tuple[str, object]":
 
 
 def wait_for_new(project: Project, before: set[str]) -> set[str]:
-    import time
-
     deadline = time.monotonic() + 120
     while not (new := set(read_states(project.server)) - before):
         assert time.monotonic() < deadline
@@ -53,20 +54,18 @@ def wait_for_new(project: Project, before: set[str]) -> set[str]:
     return new
 
 
-def create_mute(server: PrefectServer, flow: str = "retrain") -> str:
-    """Create a run that says Running and sends no heartbeats, as of a flow started by hand with other settings."""
+def create_run(server: PrefectServer, flow: str, state: str, tags: Sequence[str] = ()) -> str:
+    """Create a run that sends no heartbeats, as of a flow started by hand with other settings."""
     number = httpx.post(f"{server.address}/flows/", json={"name": flow}).raise_for_status().json()["id"]
-    body = {"flow_id": number, "state": {"type": "RUNNING", "name": "Running"}}
+    body = {"flow_id": number, "state": {"type": state, "name": state.title()}, "tags": list(tags)}
     return str(httpx.post(f"{server.address}/flow_runs/", json=body).raise_for_status().json()["id"])
 
 
-def create_lost_stage(server: PrefectServer) -> str:
-    """Create a stage's run that gave a sign of life once."""
-    run = create_mute(server, "reproduce")
+def send_sign(server: PrefectServer, run: str) -> None:
+    """Send one sign of a run's life."""
     sign = {"occurred": datetime.now(UTC).isoformat(), "event": "prefect.flow-run.heartbeat", "id": str(uuid4())}
     sign |= {"resource": {"prefect.resource.id": f"prefect.flow-run.{run}"}, "payload": {}}
     httpx.post(f"{server.address}/events", json=[sign]).raise_for_status()
-    return run
 
 
 def read_state(server: PrefectServer, run: str) -> str:
@@ -100,7 +99,8 @@ def test_the_automation_finds_a_killed_run_and_no_healthy_one_though_the_server_
         (tmp_path / name).mkdir()
     killed, healthy = (make_project(tmp_path / name, server) for name in ("killed", "healthy"))
     healer = deploy_healing(killed, address)
-    mute, stage = create_mute(server), create_lost_stage(server)
+    mute, stage = create_run(server, "retrain", "RUNNING"), create_run(server, "reproduce", "RUNNING")
+    send_sign(server, stage)
     dead, first = start_long(killed)
     alive, second = start_long(healthy)
     try:
@@ -123,3 +123,33 @@ def test_the_automation_finds_a_killed_run_and_no_healthy_one_though_the_server_
     finally:
         os.killpg(second.pid, signal.SIGKILL)  # type: ignore[attr-defined]
         healer.stop()
+
+
+HEAL = "from flows.heal import heal; heal(lost_after_s=90)"
+
+
+def test_a_server_that_is_away_as_heal_wakes_up_costs_no_lost_run_its_end(
+    server: PrefectServer, tmp_path: Path, wait_for: Callable[..., None]
+) -> None:
+    dead = create_run(server, "retrain", "RUNNING")
+    stage = create_run(server, "reproduce", "SCHEDULED", [name_tag(UUID(dead))])
+    send_sign(server, dead)
+    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"} | server.environment()
+    log = tmp_path / "heal.log"
+    with log.open("wb") as output:
+        healer = subprocess.Popen(
+            [sys.executable, "-c", HEAL], cwd=tmp_path, env=environment, stdout=output, stderr=output
+        )
+    try:
+        wait_for(lambda: "Beginning flow run" in log.read_text(), 120, log.read_text)
+        time.sleep(100)
+        server.stop()
+        time.sleep(40)  # it wakes up after 120 s
+        assert healer.poll() is None, log.read_text()
+        server.start()
+        assert healer.wait(600) == 0, log.read_text()
+    finally:
+        healer.kill()
+        healer.wait()
+    assert read_state(server, dead) == "CRASHED"
+    assert read_state(server, stage) in {"CANCELLING", "CANCELLED"}

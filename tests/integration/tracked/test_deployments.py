@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.slow
 
 _SET = "prefect.deployments.steps.set_working_directory"
-SCHEDULED = {"weekly", "nightly", "champion", "machines"}
+SCHEDULED = {"weekly", "nightly", "champion", "machines", "lost-runs"}
 
 
 def build_environment(server: dict[str, str]) -> dict[str, str]:
