@@ -1,7 +1,7 @@
 """The flow ``watch-champion``: does the judge in service still agree with people, on rows that they labelled lately?
 
-It ends as *Agrees*, *Too few rows* or *Agreement fell*. All three are completed runs: the flow did what it is for. A
-fall is also an event (``judgeforge.champion.agreement-fell``), which automations can act on, and a notification.
+It ends as *Agrees*, *Too few rows*, *No reference* or *Agreement fell*. All are completed runs: the flow did what it is
+for. A fall is also an event (``judgeforge.champion.agreement-fell``), which automations can act on, and a notification.
 """
 
 import sys
@@ -27,7 +27,7 @@ from judgeforge.audit.run import audit
 from judgeforge.errors import InputError
 from judgeforge.lineage import load_lock
 from judgeforge.params import load_params
-from judgeforge.promote.agreement import Agreement, compare_agreement
+from judgeforge.promote.agreement import Agreement, check_least, compare_agreement
 from judgeforge.promote.aliases import CHAMPION
 from judgeforge.promote.candidate import Candidate, load_candidate
 from judgeforge.promote.fetching import fetch_version, find_carrier
@@ -95,6 +95,7 @@ def watch_champion(
         least: pearson or accuracy that is wanted, in place of what the champion reached when it was promoted.
         tolerated: how far either may have fallen without an alarm.
     """
+    check_least(least or {})
     check_tracking_server()
     params, log = load_params(), find_logger()
     registry = Registry(params.promote.model_name)
@@ -115,7 +116,7 @@ def watch_champion(
         _record(run, found, page, Path(scratch))
     log.info("%s", page)
     create_markdown_artifact(page, key="agreement", description="Whether the champion still agrees with people.")
-    return _conclude(version, found, page, run.run_id)
+    return conclude(version, found, page, run.run_id)
 
 
 def _load_stored(registry: Registry, version: JudgeVersion) -> Candidate | None:
@@ -158,7 +159,8 @@ def render_agreement(version: JudgeVersion, found: Sequence[Agreement]) -> str:
         lines.append(
             f"| {each.benchmark} | {each.measure} | {now} | {size} | {each.against} | {was} | {gap} | {each.finding} |"
         )
-    return "\n".join(lines)
+    reasons = [f"{each.benchmark}: {each.why}." for each in found if each.why]
+    return "\n".join([*lines, *(["", *reasons] if reasons else [])])
 
 
 def _render(value: float | None, low: float | None, high: float | None) -> str:
@@ -167,7 +169,15 @@ def _render(value: float | None, low: float | None, high: float | None) -> str:
     return f"{value:.3f}" if low is None or high is None else f"{value:.3f} ({low:.3f} to {high:.3f})"
 
 
-def _conclude(version: JudgeVersion, found: Sequence[Agreement], page: str, run_id: str) -> "State[list[Agreement]]":
+def conclude(version: JudgeVersion, found: Sequence[Agreement], page: str, run_id: str) -> "State[list[Agreement]]":
+    """Name how the run ends, and tell people of a fall.
+
+    Args:
+        version: the champion.
+        found: by set of rows.
+        page: what was found, as Markdown.
+        run_id: of MLflow's run.
+    """
     fell = [each for each in found if each.finding == "fell"]
     if fell:
         named = ", ".join(f"{each.measure} on {each.benchmark}" for each in fell)
@@ -182,7 +192,11 @@ def _conclude(version: JudgeVersion, found: Sequence[Agreement], page: str, run_
         )
         notify("drift", f"version {version.number} agrees with people less: {named}", f"{page}\n\n{advice}", links)
         return Completed(name="Agreement fell", message=named, data=list(found))
+    unsaid = "; ".join(f"of {each.benchmark}, nothing can be said: {each.why}" for each in found if each.why)
     if any(each.finding == "agrees" for each in found):
-        return Completed(name="Agrees", message="no fall was found", data=list(found))
-    least = "an interval needs 20 prompts at least"
-    return Completed(name="Too few rows", message=f"nothing can be said: {least}", data=list(found))
+        return Completed(name="Agrees", message=f"no fall was found{unsaid and '; '}{unsaid}", data=list(found))
+    if any(each.finding == "no reference" for each in found):
+        wanted = ", ".join(f"{each.measure}: ..." for each in found if each.finding == "no reference")
+        remedy = f"state least: {{{wanted}}} (docs/schedules.md)"
+        return Completed(name="No reference", message=f"{unsaid}; {remedy}", data=list(found))
+    return Completed(name="Too few rows", message=unsaid, data=list(found))

@@ -1,7 +1,8 @@
 """Whether a champion still agrees with people: on freshly labelled rows, against what it reached when it was promoted.
 
-The items differ, so the comparison is of independent samples. Fewer than 20 prompts say nothing. That the fresh rows
-are of the same kind as the benchmark is for whoever chooses them: harder rows look like a judge that grew worse.
+The items differ, so the comparison is of independent samples. Fewer than 20 prompts say nothing, on either side. A
+judge that says the same of nearly all rows has no interval, and has fallen. That the fresh rows are of the same kind as
+the benchmark is for whoever chooses them: harder rows look like a judge that grew worse.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ from judgeforge.statistics.bootstrap import Interval
 from judgeforge.statistics.measures import MAIN_MEASURE, MEASURES, build_columns
 from judgeforge.statistics.one_sided import FEWEST_CLUSTERS, OneSided, assess
 
-Finding = Literal["agrees", "fell", "too few rows"]
+Finding = Literal["agrees", "fell", "too few rows", "no reference"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,9 @@ class Agreement:
         against: what it is held against, in words.
         reference: that figure.
         difference: fresh less reference, with an interval.
-        finding: ``fell`` where the whole interval lies below what is tolerated.
+        finding: ``fell`` where the whole interval lies below what is tolerated, or where the judge says the same of
+            nearly all rows; ``no reference`` where the figure that it is held against has no interval.
+        why: the reason, where it is another than where the interval lies; otherwise "".
     """
 
     benchmark: str
@@ -47,6 +50,20 @@ class Agreement:
     reference: float | None
     difference: Interval
     finding: Finding
+    why: str
+
+
+def check_least(least: Mapping[str, float]) -> None:
+    """Check that all figures are of measures that are looked at: a mistyped name would be held against nothing.
+
+    Raises:
+        InputError: one is not.
+    """
+    known = list(MAIN_MEASURE.values())
+    if unknown := [measure for measure in least if measure not in known]:
+        raise InputError(
+            f"least names {', '.join(unknown)}, which is not looked at.", f"name {' or '.join(known)} instead."
+        )
 
 
 def compare_agreement(
@@ -69,33 +86,31 @@ def compare_agreement(
         tolerated: how far it may have fallen without being said to.
 
     Raises:
-        InputError: there is nothing to hold a measure against.
+        InputError: there is nothing to hold a measure against, or ``least`` names an unknown one.
     """
+    check_least(least)
     alpha = promote.alpha / max(1, len(fresh.formats))
     found = []
     for name, format in fresh.formats.items():
-        measure = MAIN_MEASURE[format]
-        now = _assess(fresh.select(name), format, evaluate, alpha)
+        measure, judged = MAIN_MEASURE[format], fresh.select(name)
+        now = _assess(judged, format, evaluate, alpha)
         if measure in least:
-            against, reference = f"the least that is wanted, {least[measure]:g}", _state(least[measure])
-            difference = compute_unpaired_difference(now.interval, reference)
+            against, then = f"the least that is wanted, {least[measure]:g}", _state(least[measure])
         else:
-            benchmark = _choose_benchmark(stored, format, promote.primary)
-            assert stored is not None  # noqa: S101 - for the type checker: a benchmark of it was found
-            then = _assess(stored.select(benchmark), format, evaluate, alpha)
-            against, reference = f"{benchmark} at its promotion", then.interval
-            difference = compute_unpaired_difference(now.interval, reference)
-        finding = _find(now, difference, fresh.select(name), format, tolerated)
-        found.append(
-            Agreement(
-                name, measure, now.interval, now.items, now.clusters, against, reference.value, difference, finding
-            )
-        )
+            against, then = _look_up(stored, format, evaluate, promote.primary, alpha)
+        # People's own scores as the judge's: where these have no interval, no judge could have one.
+        possible = _assess(judged.with_columns(score=pl.col("gold_score")), format, evaluate, alpha)
+        difference = compute_unpaired_difference(now.interval, then.interval)
+        finding, why = _find(now, possible, then, difference, tolerated)
+        if finding == "fell" and why:
+            why = f"{why}: {_describe_sameness(judged)}"
+        facts = (name, measure, now.interval, now.items, now.clusters, against, then.interval.value, difference)
+        found.append(Agreement(*facts, finding, why))
     return found
 
 
 def _assess(judged: pl.DataFrame, format: Format, evaluate: EvaluateParams, alpha: float) -> OneSided:
-    clean = judged.filter(~pl.col("contaminated"))
+    clean = _leave_out_trained_on(judged)
     return assess(
         MEASURES[format][MAIN_MEASURE[format]],
         [build_columns(clean)],
@@ -106,9 +121,22 @@ def _assess(judged: pl.DataFrame, format: Format, evaluate: EvaluateParams, alph
     )
 
 
-def _state(value: float) -> Interval:
+def _leave_out_trained_on(judged: pl.DataFrame) -> pl.DataFrame:
+    return judged.filter(~pl.col("contaminated"))
+
+
+def _state(value: float) -> OneSided:
     """A figure that somebody states is known exactly."""
-    return Interval(value, value, value)
+    return OneSided(Interval(value, value, value), None, 0, FEWEST_CLUSTERS)
+
+
+def _look_up(
+    stored: Candidate | None, format: Format, evaluate: EvaluateParams, primary: Sequence[str], alpha: float
+) -> tuple[str, OneSided]:
+    """Look up what the champion reached when it was promoted."""
+    benchmark = _choose_benchmark(stored, format, primary)
+    assert stored is not None  # noqa: S101 - for the type checker: a benchmark of it was found
+    return f"{benchmark} at its promotion", _assess(stored.select(benchmark), format, evaluate, alpha)
 
 
 def _choose_benchmark(stored: Candidate | None, format: Format, primary: Sequence[str]) -> str:
@@ -124,13 +152,31 @@ def _choose_benchmark(stored: Candidate | None, format: Format, primary: Sequenc
     return (chosen or names)[0]
 
 
-def _find(now: OneSided, difference: Interval, judged: pl.DataFrame, format: Format, tolerated: float) -> Finding:
+def _find(
+    now: OneSided, possible: OneSided, then: OneSided, difference: Interval, tolerated: float
+) -> tuple[Finding, str]:
+    """Say what was found, and why where no difference is looked at."""
+    needed = f"an interval needs {FEWEST_CLUSTERS} prompts at least"
     if now.clusters < FEWEST_CLUSTERS:
-        return "too few rows"
-    if now.interval.value is None:
-        # A correlation is undefined where one side is constant. If people's scores differ, it is the judge's side.
-        clean = judged.filter(~pl.col("contaminated"))
-        return "fell" if format == "direct" and clean["gold_score"].n_unique() > 1 else "too few rows"
+        return "too few rows", f"{now.clusters} prompts are left of the rows, and {needed}"
+    if possible.interval.high is None:
+        return "too few rows", "people's own verdicts are the same on nearly all rows"
+    if now.interval.high is None:
+        # A correlation has none where one side is constant, or is in too many resamples. It is not people's side.
+        return "fell", "the judge says the same of nearly all rows"
+    if then.clusters < FEWEST_CLUSTERS:
+        return "no reference", f"what it is held against has {then.clusters} prompts, and {needed}"
     if difference.high is None:
-        return "too few rows"
-    return "fell" if difference.high < -tolerated else "agrees"
+        return "no reference", "what it is held against has no interval: its verdicts are the same on nearly all items"
+    return ("fell" if difference.high < -tolerated else "agrees"), ""
+
+
+def _describe_sameness(judged: pl.DataFrame) -> str:
+    clean = _leave_out_trained_on(judged)
+    mute = clean["score"].null_count()
+    most = clean["score"].drop_nulls().value_counts(sort=True)
+    parts = (
+        [f"{most['count'][0]} of {clean.height} responses get the score {most['score'][0]:g}"] if most.height else []
+    )
+    parts += [f"{mute} of {clean.height} answers hold no verdict"] if mute else []
+    return ", ".join(parts)

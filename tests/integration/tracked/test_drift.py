@@ -111,6 +111,7 @@ def test_a_fall_is_a_named_state_an_event_a_message_a_run_and_an_artifact(
 
 def test_few_rows_are_no_alarm_and_enough_of_them_are(watch: Callable[..., str]) -> None:
     with receiving_webhook() as (hook, posts):
-        assert "STATE COMPLETED Too few rows" in watch(19, {"pearson": 0.5, "accuracy": 0.5}, hook)
+        said = watch(19, {"pearson": 0.5, "accuracy": 0.5}, hook)
+        assert "STATE COMPLETED Too few rows | of labelled_direct, nothing can be said: 19 prompts are left" in said
         assert "STATE COMPLETED Agreement fell" in watch(20, {"pearson": -1, "accuracy": 0.9}, hook)
     assert len(posts) == 1
