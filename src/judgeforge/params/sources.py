@@ -147,10 +147,13 @@ class FileSource(_WithColumns):
             everything once, 0.25 a quarter of the instructions with all their rows, 2.5 everything twice and half
             of it a third time. Validation has each example once. A pair of two sources counts as the lesser one's.
         licence: of the rows, for the data card; it may be left out.
+        may_be_empty: a source without a row is none, and is told; otherwise it is refused, as a file that was cut off
+            would be trained without in silence. False where it is left out.
     """
 
     kind: Literal["file"]
     path: Name
+    may_be_empty: Annotated[bool, Field(exclude_if=lambda allowed: not allowed)] = False
 
 
 class HubSource(_WithColumns):

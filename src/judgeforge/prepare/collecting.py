@@ -18,8 +18,10 @@ from judgeforge.prepare.hashing import to_keys
 from judgeforge.prepare.keys import build_compared_keys, build_graded_keys
 from judgeforge.prepare.rows import COMPARED, GRADED, QuarantinedRow
 from judgeforge.prepare.screening import Screen, take_out
-from judgeforge.prepare.sources.loading import LoadedChunk, Loader, SourceCounts
+from judgeforge.prepare.sources.loading import LoadedChunk, Loader, SourceCounts, may_be_empty
+from judgeforge.prepare.sources.reading import EMPTY_REMEDY
 from judgeforge.prepare.store import RowStore, choose_bucket_count, choose_buckets
+from judgeforge.progress import say
 
 
 @dataclass
@@ -81,9 +83,8 @@ def collect_rows(
             rows = chunk.rows if screen is None else screen.look_at(chunk.rows, graded)
             if rows.height:
                 _take(parts[graded], chunk, rows, params.seed, buckets)
-        places = {source.name: describe_source(source) for source in params.sources}
-        for name, counts in loader.counts.items():
-            require_usable(places[name], counts, first_bad.get(name), quarantine)
+        for source in params.sources:
+            _look_at_counts(source, loader.counts[source.name], first_bad.get(source.name), quarantine)
         keys = {True: _join_keys(parts[True], build_graded_keys, GRADED)}
         keys[False] = _join_keys(parts[False], build_compared_keys, COMPARED)
         for graded, part in parts.items():
@@ -113,6 +114,13 @@ def describe_source(source: Source) -> str:
     return f"{source.name} ({source.repository})" if isinstance(source, HubSource) else source.name
 
 
+def _look_at_counts(source: Source, counts: SourceCounts, first: QuarantinedRow | None, quarantine: Path) -> None:
+    if may_be_empty(source) and not counts.read:
+        say(f"The source {describe_source(source)} has no row.")
+    else:
+        require_usable(describe_source(source), counts, first, quarantine)
+
+
 def require_usable(source: str, counts: SourceCounts, first: QuarantinedRow | None, quarantine: Path) -> None:
     """Check that enough of a source's rows are good.
 
@@ -121,7 +129,7 @@ def require_usable(source: str, counts: SourceCounts, first: QuarantinedRow | No
     """
     total, bad = counts.read - counts.withdrawn, counts.quarantined
     if not counts.read:
-        raise InputError(f"The source {source} has no row.", "name one with rows in prepare.sources of params.yaml.")
+        raise InputError(f"The source {source} has no row.", EMPTY_REMEDY)
     if first is None or 2 * bad <= total:
         return
     amount = f"{bad} of the {total} rows" if bad < total else f"All {total} rows"

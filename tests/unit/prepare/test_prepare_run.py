@@ -225,3 +225,20 @@ def test_the_profile_counts_alike_in_one_bucket_and_in_many(tmp_path, build, wit
         assert {name: found[name] for name in counts} == {name: expected[name] for name in counts}
     assert (parts["scores"], parts["positions"]) == (whole["scores"], whole["positions"])
     assert "one of 4 parts" in (tmp_path / "four" / "data_card.md").read_text()
+
+
+def test_a_source_that_may_be_empty_is_counted_and_on_the_card_and_changes_no_set(
+    tmp_path, build, with_sources, raw_row
+):
+    rows = write_rows(tmp_path / "rows.jsonl", raw_row)
+    (tmp_path / "none.jsonl").write_text("")
+    none = {"path": str(tmp_path / "none.jsonl"), "name": "corrections", "may_be_empty": True}
+    values = build(with_sources(rows, none), tmp_path / "with")
+    assert values["sources"]["corrections"] == {"read": 0, "quarantined": 0, "withdrawn": 0}
+    card = (tmp_path / "with" / "data_card.md").read_text()
+    (line,) = [each for each in card.splitlines() if each.startswith("| corrections ")]
+    assert line.endswith("| 0 |")
+    build(with_sources(rows), tmp_path / "without")
+    assert load_sets(tmp_path / "with") == load_sets(tmp_path / "without")
+    with pytest.raises(InputError, match="none is left to learn from"):
+        build(with_sources(none), tmp_path / "nothing")

@@ -4,9 +4,10 @@ import polars as pl
 import pytest
 
 from judgeforge.errors import InputError
-from judgeforge.prepare.collecting import require_usable
+from judgeforge.prepare.collecting import collect_rows, require_usable
+from judgeforge.prepare.contract.heads import read_head
 from judgeforge.prepare.rows import GRADED, QuarantinedRow
-from judgeforge.prepare.sources.loading import SourceCounts
+from judgeforge.prepare.sources.loading import Loader, SourceCounts
 from judgeforge.prepare.sources.reading import CHUNK_BYTES, read_chunks
 
 BAD_ROWS = [
@@ -128,6 +129,31 @@ def test_file_that_is_broken_as_a_whole_is_an_error(tmp_path, load, name, conten
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=problem):
         load(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["blank.jsonl", "nothing.jsonl", "array.json", "frame.parquet"])
+def test_a_source_that_may_be_empty_has_no_rows_and_says_so(tmp_path, with_sources, raw_row, capsys, name):
+    path = tmp_path / name
+    pl.DataFrame([raw_row()]).clear().write_parquet(tmp_path / "none")
+    contents = {"blank.jsonl": b" \n\n", "array.json": b"[]", "frame.parquet": (tmp_path / "none").read_bytes()}
+    path.write_bytes(contents.get(name, b""))
+    (tmp_path / "rows.jsonl").write_text(json.dumps(raw_row()) + "\n")
+    params = with_sources({"path": str(path), "may_be_empty": True}, tmp_path / "rows.jsonl")
+    loader = Loader(params, [], 5, blank_feedback=False)
+    found = collect_rows(loader, params, None, tmp_path / "scratch", tmp_path / "bad.jsonl")
+    assert [counts.read for counts in found.counts.values()] == [0, 1]
+    assert f"The source source0 ({path}) has no row." in capsys.readouterr().err
+    assert read_head(params.sources[0]).height == 0  # a template is recovered from the other sources
+    with pytest.raises(InputError, match=r"may_be_empty: true"):
+        params = with_sources({"path": str(path), "may_be_empty": False}, tmp_path / "rows.jsonl")
+        loader = Loader(params, [], 5, blank_feedback=False)
+        collect_rows(loader, params, None, tmp_path / "again", tmp_path / "bad.jsonl")
+
+
+def test_a_parquet_file_of_no_bytes_is_broken_whatever_may_be_empty(tmp_path, load):
+    (tmp_path / "empty.parquet").write_bytes(b"")
+    with pytest.raises(InputError, match="is empty"):
+        load({"path": str(tmp_path / "empty.parquet"), "may_be_empty": True})
 
 
 def test_parquet_cut_in_the_middle_is_an_error(tmp_path, load, raw_row):

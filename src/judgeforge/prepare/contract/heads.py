@@ -9,7 +9,7 @@ from judgeforge.prepare.contract.completion import recover_template
 from judgeforge.prepare.contract.layouts import find_format
 from judgeforge.prepare.contract.recovery import RecoveredPart
 from judgeforge.prepare.contract.verification import Verifier, take_columns
-from judgeforge.prepare.sources.loading import find_files
+from judgeforge.prepare.sources.loading import find_files, may_be_empty
 from judgeforge.prepare.sources.reading import read_chunks
 
 _HEAD = 4_096
@@ -38,7 +38,8 @@ def read_head(source: Source) -> pl.DataFrame:
     """
     frames = [pl.DataFrame()]
     missing = _HEAD
-    for chunk in (chunk for _, path in find_files(source) for chunk in read_chunks(path)):
+    allowed = may_be_empty(source)
+    for chunk in (each for _, path in find_files(source) for each in read_chunks(path, may_be_empty=allowed)):
         frames.append(take_columns(chunk).head(missing))
         missing -= frames[-1].height
         if missing == 0:

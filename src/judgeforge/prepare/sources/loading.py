@@ -90,7 +90,7 @@ class Loader:
         """Read everything, in the order of the sources.
 
         Raises:
-            InputError: a file is missing, empty or broken as a whole.
+            InputError: a file is missing, empty where it may not be, or broken as a whole.
         """
         for source in self.params.sources:
             checker = Checker(source.layout, self.levels, self.blank_feedback, self.written_levels)
@@ -100,7 +100,7 @@ class Loader:
                 continue
             columns: list[str] = []
             for place, path in self._files[source.name]:
-                for chunk in work_ahead(read_chunks(path)):
+                for chunk in work_ahead(read_chunks(path, may_be_empty=may_be_empty(source))):
                     if unmet := self._unmet[source.name]:
                         columns = chunk.list_columns()
                         unmet.difference_update(columns)
@@ -177,6 +177,11 @@ def _list_named_columns(source: Source) -> set[str]:
         return set()
     named = [value for name, value in source.columns if name != "lowest" and not isinstance(value, Constant)]
     return {column for value in named for column in ((value,) if isinstance(value, str) else value or ())}
+
+
+def may_be_empty(source: Source) -> bool:
+    """Tell whether a source without a row is none, rather than refused."""
+    return isinstance(source, FileSource) and source.may_be_empty
 
 
 def find_files(source: Source) -> list[tuple[str, Path]]:

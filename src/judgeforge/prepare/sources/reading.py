@@ -24,15 +24,24 @@ _PARQUET_MAGIC = b"PAR1"
 _BLANK = b" \t\r\n\f\v"
 _ARRAY_STARTS = (b"[{", b"[]", b"[")
 """What a JSON array of rows begins with."""
+EMPTY_REMEDY = (
+    "name one with rows in prepare.sources of params.yaml, or give a source of kind file that has none at times "
+    "may_be_empty: true."
+)
 _LONGEST_ROW = 64 * 2**20
 """A row of a JSON array that has not ended after so many characters is taken for a broken file."""
 
 
-def read_chunks(path: Path) -> Iterator[Chunk]:
+def read_chunks(path: Path, *, may_be_empty: bool = False) -> Iterator[Chunk]:
     """Read a file of rows.
 
+    Args:
+        path: of the file.
+        may_be_empty: whether a file of blanks alone holds no rows, as JSON Lines may.
+
     Raises:
-        InputError: the file is missing or empty, or is a JSON array or Parquet file that is broken as a whole.
+        InputError: the file is missing, is empty where it may not be, or is a JSON array or Parquet file that is broken
+            as a whole.
     """
     try:
         with path.open("rb") as handle:
@@ -43,8 +52,8 @@ def read_chunks(path: Path) -> Iterator[Chunk]:
         raise InputError(f"Cannot read {path}: {error.strerror}.", "correct prepare.sources in params.yaml.") from error
     if head == _PARQUET_MAGIC or (head and path.suffix == ".parquet"):
         return _read_parquet(path)
-    if not start:
-        raise InputError(f"{path} is empty.", "name one with rows in prepare.sources of params.yaml.")
+    if not start and (path.suffix == ".parquet" or not may_be_empty):
+        raise InputError(f"{path} is empty.", EMPTY_REMEDY)
     return gather_rows(_parse_array(path)) if start in _ARRAY_STARTS else _read_lines(path)
 
 
