@@ -34,11 +34,15 @@ def update_collection(
     say(f"{into}: {total} rows, {taken.added} of them new and {taken.replaced} corrected anew.")
     if taken.refused:
         say(f"{taken.refused} rows were refused; {quarantine} says why.")
-    for name in taken.rows:
-        if not _is_read(into / name, params.prepare):
-            say(f"prepare does not read {into / name} yet: name it in prepare.sources (docs/schedules.md).")
+    for path in (into / name for name in taken.rows if (into / name).exists()):
+        sources = _list_readers(path, params.prepare)
+        if not sources:
+            say(f"prepare does not read {path} yet: name it in prepare.sources (docs/schedules.md).")
+        elif not taken.rows[path.name] and not any(source.may_be_empty for source in sources):
+            say(f"{path} has no row any more, which prepare refuses: give its source may_be_empty: true.")
     return taken
 
 
-def _is_read(path: Path, prepare: PrepareParams) -> bool:
-    return any(isinstance(source, FileSource) and path.is_relative_to(source.path) for source in prepare.sources)
+def _list_readers(path: Path, prepare: PrepareParams) -> list[FileSource]:
+    files = [source for source in prepare.sources if isinstance(source, FileSource)]
+    return [source for source in files if path.is_relative_to(source.path)]

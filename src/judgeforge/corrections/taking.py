@@ -1,5 +1,6 @@
 """Corrections taken in: checked one by one, the latest of each person kept, held-out items refused, written whole."""
 
+import codecs
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 
 from judgeforge.corrections.records import Correction, Row, read_time
 from judgeforge.errors import InputError
-from judgeforge.files import load_json_rows, read_text, write_json_lines
+from judgeforge.files import load_json_rows, write_json_lines
 from judgeforge.overlap import find_covering, find_overlaps
 from judgeforge.params import AuditParams
 
@@ -47,6 +48,20 @@ class _Refused:
     row: Any
 
 
+@dataclass(frozen=True)
+class _Handed:
+    """A line of the inbox; its text alone, and why, where it holds no row."""
+
+    place: str
+    line: int
+    row: Any
+    fault: str | None = None
+
+
+_Places = dict[tuple[str, str], tuple[str, int]]
+"""Where a row was last read: file and line, by file of the collection and id."""
+
+
 def take_corrections(
     inbox: Path,
     into: Path,
@@ -74,9 +89,13 @@ def take_corrections(
     files = {path.name: load_json_rows(path) for path in sorted(into.glob("*.jsonl"))}
     before = {name: {row["id"]: row for row in rows} for name, rows in files.items()}
     after = {name: dict(rows) for name, rows in before.items()}
-    refused = _merge(_read(inbox), after, limit)
+    places = {
+        (name, row["id"]): (str(into / name), line) for name, rows in files.items() for line, row in enumerate(rows, 1)
+    }
+    refused = _merge(_read(inbox), after, places, limit)
     for name, rows in after.items():
-        refused += _take_out_held_out(into / name, rows, held_out, params)
+        for key, reason in _find_held_out(rows, held_out, params).items():
+            refused.append(_Refused(*places[name, key], reason, rows.pop(key)))
     changed = [into / name for name, rows in after.items() if rows != before.get(name, {})]
     for path in changed:
         rows = after[path.name]
@@ -93,35 +112,59 @@ def take_corrections(
     )
 
 
-def _merge(rows: Iterable[tuple[str, int, Any]], files: dict[str, dict[str, Row]], limit: datetime) -> list[_Refused]:
+def _merge(
+    lines: Iterable[_Handed], files: dict[str, dict[str, Row]], places: _Places, limit: datetime
+) -> list[_Refused]:
     """Put corrections into the files that they belong to, the latest over earlier ones; return those that are none."""
     refused = []
-    for place, line, row in rows:
-        found = _check(row, limit)
+    for each in lines:
+        found = each.fault or _check(each.row, limit)
         if isinstance(found, str):
-            refused.append(_Refused(place, line, found, row))
+            refused.append(_Refused(each.place, each.line, found, each.row))
             continue
-        flat = found.build_row()
-        kept = files.setdefault(found.name_file(), {})
+        flat, name = found.build_row(), found.name_file()
+        kept = files.setdefault(name, {})
         if flat["id"] not in kept or read_time(flat) >= read_time(kept[flat["id"]]):
             kept[flat["id"]] = flat
+            places[name, flat["id"]] = each.place, each.line
     return refused
 
 
-def _read(inbox: Path) -> Iterator[tuple[str, int, Any]]:
-    """Yield file, line and row; a line that is no JSON comes as its text: a service may be in the middle of it."""
+def _read(inbox: Path) -> Iterator[_Handed]:
+    """Yield the lines. A last one without an end may be one that a service is in the middle of."""
     if not inbox.exists():
         raise InputError(f"There is no {inbox}.", "name the file or the folder that corrections are handed in to.")
     paths = [inbox] if inbox.is_file() else sorted(path for path in inbox.rglob("*") if path.suffix in _ENDINGS)
     for path in paths:
-        for number, line in enumerate(read_text(path).split("\n"), start=1):
+        # Not as one text: a line that is cut within a character would cost all the others.
+        *whole, last = _load_bytes(path).removeprefix(codecs.BOM_UTF8).split(b"\n")
+        for number, line in enumerate(whole, start=1):
             if line.strip():
-                try:
-                    row = json.loads(line)
-                    json.dumps(row, ensure_ascii=False).encode()
-                except (ValueError, RecursionError):  # half a surrogate pair, too, which no file can hold
-                    row = ascii(line)
-                yield str(path), number, row
+                yield _Handed(str(path), number, *_parse(line))
+        if last.strip():
+            row, fault = _parse(last)
+            yield _Handed(
+                str(path), len(whole) + 1, row, fault and "the line has no end yet; once it is whole, it is taken"
+            )
+
+
+def _load_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"Cannot read {path}: {error.strerror}.", "check the path and its permissions.") from error
+
+
+def _parse(line: bytes) -> tuple[Any, str | None]:
+    """Return the row; or the text, and why it holds none."""
+    try:
+        row = json.loads(line.decode())
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeDecodeError as error:
+        return line.decode("utf-8", "replace"), f"the line is not UTF-8: byte {error.start} of it is no text"
+    except (ValueError, RecursionError):  # half a surrogate pair, too, which no file can hold
+        return ascii(line.decode()), "the line is no JSON object"
+    return row, None
 
 
 def _check(row: Any, limit: datetime) -> Correction | str:
@@ -141,17 +184,17 @@ def _describe(fault: Any) -> str:
     return f"{key} {said}".strip().replace("Value error, ", "")
 
 
-def _take_out_held_out(
-    path: Path, rows: dict[str, Row], held_out: Mapping[str, Sequence[str]], params: AuditParams
-) -> list[_Refused]:
-    """Remove the rows whose instruction stands in a benchmark, by the rules of ``audit``, and return them."""
-    keys = list(rows)
-    texts = [rows[key]["instruction"] for key in keys]
-    refused = []
+def _find_held_out(
+    rows: Mapping[str, Row], held_out: Mapping[str, Sequence[str]], params: AuditParams
+) -> dict[str, str]:
+    """Find the rows whose instruction stands in a benchmark, by the rules of ``audit``: the reason, by id."""
+    texts = [row["instruction"] for row in rows.values()]
+    found: dict[str, str] = {}
     for name, instructions in held_out.items():
         near = find_covering(texts, instructions, size=params.ngram_words, share=params.ngram_share)
-        for key, equal, covering in zip(keys, find_overlaps(texts, instructions), near, strict=True):
-            if (equal or covering) and key in rows:
-                reason = f"the instruction stands in the benchmark {name}, which no judge may be trained on"
-                refused.append(_Refused(str(path), 0, reason, rows.pop(key)))
-    return refused
+        for key, equal, covering in zip(rows, find_overlaps(texts, instructions), near, strict=True):
+            if equal or covering:
+                found.setdefault(
+                    key, f"the instruction stands in the benchmark {name}, which no judge may be trained on"
+                )
+    return found

@@ -75,6 +75,31 @@ def test_a_collection_that_prepare_does_not_read_is_told(params: Params, capsys:
     assert "does not read" not in capsys.readouterr().err
 
 
+def test_a_collection_that_a_benchmark_has_emptied_is_told_before_prepare_refuses_it(
+    params: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    item = {"instruction": "Add 1 and 1.", "response": "3", "rubric": RUBRIC}
+    row = {"item": item, "score": 1, "feedback": "It is 2.", "who": "bea", "when": "2026-01-02T03:04:05Z"}
+    Path("inbox.jsonl").write_text(json.dumps(row) + "\n")
+    write_exam("sums", "Add 1 and 1.")
+    update_collection(Path("inbox.jsonl"), held_out=["sums.yaml"])
+    assert "does not read" not in capsys.readouterr().err
+    update_collection(Path("inbox.jsonl"))
+    columns = {name: name for name in ("id", "instruction", "response", "reference", "criteria", "levels", "feedback")}
+    source = {"name": "corrections", "kind": "file", "path": "collections/corrections", "weight": 1.0}
+    source |= {"columns": columns | {"score": "score"}}
+    document = yaml.safe_load(Path("params.yaml").read_text())
+    sources = document["prepare"]["sources"]
+    for more, told in (({}, True), ({"may_be_empty": True}, False)):
+        document["prepare"]["sources"] = [*sources, source | more]
+        Path("params.yaml").write_text(yaml.safe_dump(document))
+        capsys.readouterr()
+        update_collection(Path("inbox.jsonl"), held_out=["sums.yaml"])
+        said = capsys.readouterr().err
+        assert ("direct.jsonl has no row any more" in said) == told
+        assert "1 rows were refused" in said
+
+
 def test_without_an_inbox_the_remedy_is_named(params: Params) -> None:
     with pytest.raises(InputError, match="There is no nowhere"):
         update_collection(Path("nowhere"))
