@@ -11,8 +11,9 @@ import jsonschema
 import pytest
 import yaml
 
+from tests.compose_values import COMPOSE, build_environment
+
 ROOT = Path(__file__).parents[2]
-COMPOSE = ROOT / "infra" / "compose"
 TEMPLATE = ROOT / "infra" / "kubernetes" / "base-job-template.json"
 _SECRET = re.compile(r"PASSWORD|SECRET|ACCESS_KEY|AUTH|TOKEN|CONNECTION_URL|STORE_URI")
 
@@ -69,6 +70,26 @@ def test_what_lasts_is_on_named_volumes_and_every_server_has_a_health_check(comp
     assert sorted(mounts) == sorted(compose["volumes"])
     for each in services.values():
         assert all(other in services for other in each.get("depends_on", {}))
+
+
+BEHIND_A_PROXY = {
+    "MLFLOW_SERVER_ALLOWED_HOSTS": ("mlflow", "127.0.0.1:*,localhost:*"),
+    "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": ("mlflow", "http://127.0.0.1:*,http://localhost:*"),
+    "PREFECT_SERVER_UI_API_URL": ("prefect", "http://127.0.0.1:4200/api"),
+}
+
+
+@pytest.mark.parametrize("name", BEHIND_A_PROXY)
+def test_what_a_proxy_needs_can_be_set_and_is_loopback_otherwise(name: str) -> None:
+    service, default = BEHIND_A_PROXY[name]
+    assert build_environment(service, {})[name] == default
+    assert build_environment(service, {name: "as set"})[name] == "as set"
+    lines = (COMPOSE / ".env.example").read_text().splitlines()
+    assert any(line.startswith(f"#{name}=") and ".example.org" in line for line in lines)
+
+
+def test_the_address_for_browsers_follows_the_port() -> None:
+    assert build_environment("prefect", {"PREFECT_PORT": "9"})["PREFECT_SERVER_UI_API_URL"] == "http://127.0.0.1:9/api"
 
 
 def find_docker_compose() -> list[str]:
