@@ -111,6 +111,21 @@ def test_scheduled_flows_never_run_twice_at_once(deployed: dict[str, dict[str, A
     assert all(each["global_concurrency_limit"]["limit"] == 1 for each in scheduled)
 
 
+def test_the_watch_can_be_given_to_a_pool_of_machines_with_gpus(
+    prefect_server: dict[str, str], deployed: dict[str, dict[str, Any]]
+) -> None:
+    before = deployed["watch-champion/champion"]
+    assert before["work_pool_name"] == "judgeforge"
+    run_prefect(prefect_server, "work-pool", "create", "judgeforge-watch", "--type", "process")
+    run_prefect(prefect_server, "deploy", "--name", "watch-champion/champion", "--pool", "judgeforge-watch")
+    address = prefect_server["PREFECT_API_URL"]
+    after = httpx.get(f"{address}/deployments/name/watch-champion/champion", timeout=10).json()
+    assert (after["id"], after["work_pool_name"]) == (before["id"], "judgeforge-watch")
+    for kept in ("entrypoint", "parameters", "job_variables", "path", "pull_steps"):
+        assert after[kept] == before[kept]
+    assert [(each["schedule"]["cron"], each["active"]) for each in after["schedules"]] == [("0 5 * * 1", False)]
+
+
 def test_prefect_takes_the_job_template_of_kubernetes(prefect_server: dict[str, str]) -> None:
     path = ROOT / "infra" / "kubernetes" / "base-job-template.json"
     run_prefect(
