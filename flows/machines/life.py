@@ -134,9 +134,8 @@ def gpu_runner(
     estimate = _estimate(settings, machines, expected_minutes, seen)
     tries = list_tries(settings, site, run_id, machines, commit or read_head(), needs)
     find_terraform()
-    cloud = open_cloud(settings.provider, site)
+    raised = Machines(settings, cloud := open_cloud(settings.provider, site), run_id, estimate, seen)
     log.info("Machines for run %s: %s.", run_id, estimate)
-    raised = Machines(settings, cloud, run_id, estimate, seen)
     try:
         with guarding(settings, site, run_id, patience_s, log) as folder:
             terraform = Terraform(site, run_id, folder, patience_s, log)
