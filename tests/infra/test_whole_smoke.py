@@ -39,7 +39,7 @@ def correct(number: int, score: int) -> str:
 def test_stages_train_and_judge_on_machines_and_a_nights_corrections_do_it_again(installation: Installation) -> None:
     run = installation.retrain()
     assert installation.wait_until_ended(run, 1500) == "COMPLETED", installation.describe()
-    assert installation.read_champion() == 1
+    assert len(find_versions(installation)) == 1  # the gate does not let a miniature through
     first = installation.list_handed()
     assert {"train@direct", "train@pairwise", "evaluate@merged"} <= set(first)
     assert set(first.values()) == {1}

@@ -74,15 +74,15 @@ def test_a_stage_that_a_busy_checkout_put_off_is_handed_over_again_and_uses_up_n
 
     from flows.remote.checkout import CheckoutBusyError
     from flows.remote.reproduce import write_error
-    from flows.remote.running import Order, run_remotely
+    from flows.remote.running import Order, prepare_stage, run_remotely
 
     monkeypatch.chdir(project.path)
-    params = load_params()
+    order = Order(load_params(), {"prepare": set()}, None)
     log = logging.getLogger("test")
 
     def run() -> None:
         with temporary_settings({PREFECT_API_URL: project.server.address}):
-            run_remotely("prepare", Order(params, {"prepare": set()}, None), log)
+            run_remotely("prepare", prepare_stage("prepare", order, log), order, log)
 
     def find(end: str) -> list[Any]:
         return [run for run in client.read_flow_runs() if run.name.startswith("prepare-") and run.name.endswith(end)]

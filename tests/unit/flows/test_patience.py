@@ -18,6 +18,9 @@ from flows.raising import find_raiser
 from flows.remote import patience
 from flows.remote.patience import ask_patiently
 from judgeforge.errors import EnvironmentFault, InputError
+from judgeforge.params import load_params
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class Failing:
@@ -127,7 +130,8 @@ def _machines_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_machines_settings")
 def test_a_server_that_restarts_while_machines_are_asked_for_is_waited_for(server: Failing) -> None:
-    raise_machines = find_raiser(build_settings(max_usd=0.01))
+    params = load_params(ROOT / "params.yaml").model_copy(update={"runner": build_settings(max_usd=0.01)})
+    raise_machines = find_raiser(params, ["train@direct"])
     assert raise_machines is not None
     server.failures = 2
     with pytest.raises(InputError, match="the budget"), raise_machines(1):  # what is checked next
