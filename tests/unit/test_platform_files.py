@@ -1,5 +1,6 @@
 """The compose file and the Kubernetes job template: what they promise, and what Docker Compose says, if it is here."""
 
+import importlib
 import json
 import re
 import shutil
@@ -138,3 +139,17 @@ def test_a_job_gets_gpus_no_privileges_and_an_end() -> None:
     assert pod["securityContext"]["runAsNonRoot"] and not container["securityContext"]["allowPrivilegeEscalation"]
     assert pod["automountServiceAccountToken"] is False
     assert (spec["backoffLimit"], spec["activeDeadlineSeconds"]) == (0, "{{ max_life_seconds }}")
+
+
+def test_deploying_again_asks_for_each_schedule_whether_it_was_resumed() -> None:
+    """One that prefect.yaml does not ask for would be paused by each deploy."""
+    project = yaml.safe_load((ROOT / "prefect.yaml").read_text())
+    asked = project["build"][0]["flows.deploying.look_around"]["schedules"]
+    scheduled = {}
+    for each in project["deployments"]:
+        path, _, function = each["entrypoint"].partition(":")
+        flow = getattr(importlib.import_module(path.removesuffix(".py").replace("/", ".")), function)
+        for schedule in each.get("schedules", []):
+            assert schedule["active"] == "{{ now." + schedule["slug"] + " }}"
+            scheduled[schedule["slug"]] = f"{flow.name}/{each['name']}"
+    assert scheduled == asked
