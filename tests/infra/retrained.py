@@ -251,9 +251,14 @@ class Installation:
         return int(aliases["champion"]) if "champion" in aliases else None
 
     def list_left(self) -> list[str]:
-        """Return whatever is still running or rented: things in the cloud, states, flow runs, processes of machines."""
+        """Return whatever is still running or rented: things in the cloud, states, flow runs, processes of machines.
+
+        The flow ``heal``, which Prefect starts when a run dies, is no run's: it listens for minutes, and ends.
+        """
+        heal = self._ask("deployments/name/heal/lost-runs")["id"]
         alive = self._ask("flow_runs/filter", {"flow_runs": {"state": {"type": {"not_any_": list(_DEAD)}}}})
-        runs = [f"flow run {run['name']}" for run in alive if not run["auto_scheduled"]]
+        own = [run for run in alive if not run["auto_scheduled"] and run["deployment_id"] != heal]
+        runs = [f"flow run {run['name']}" for run in own]
         processes = [f"process {pid}" for machine in list(self.machines.processes) for pid in find_processes(machine)]
         return [*self.cloud.list_left(), *runs, *processes]
 
