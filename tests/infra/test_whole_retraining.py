@@ -177,7 +177,7 @@ def test_cancelled_from_the_api(installation: Installation) -> None:
 
 
 def test_the_prefect_server_restarted(installation: Installation) -> None:
-    run = begin(installation, 18, step_s=3.0)
+    run = begin(installation, 18, step_s=6.0)  # beyond 225 s, when Prefect renews what it had lent before the restart
     wait_for(is_at(installation, 4), what=installation.describe)
     installation.prefect.stop()
     time.sleep(5)

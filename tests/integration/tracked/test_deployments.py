@@ -106,9 +106,10 @@ def test_every_entrypoint_is_a_flow_that_takes_the_deployments_parameters(deploy
             flow.validate_parameters(each["parameters"])
 
 
-def test_scheduled_flows_never_run_twice_at_once(deployed: dict[str, dict[str, Any]]) -> None:
-    scheduled = [each for each in deployed.values() if each["schedules"]]
-    assert all(each["global_concurrency_limit"]["limit"] == 1 for each in scheduled)
+def test_no_run_hangs_on_a_lease_of_prefects(deployed: dict[str, dict[str, Any]]) -> None:
+    """A run of a deployment with a limit is killed where its lease is lost, as in each restart of the server."""
+    assert not any(each["global_concurrency_limit"] for each in deployed.values())
+    assert deployed["retrain/weekly"]["parameters"]["when_busy"] == "wait"
 
 
 def test_the_watch_can_be_given_to_a_pool_of_machines_with_gpus(
