@@ -6,10 +6,9 @@ dvc.yaml does not list them (a judge would wait for models that it has nothing t
 from collections.abc import Iterable
 from pathlib import Path
 
+from judgeforge.engines.folders import ADAPTER_FILE
 from judgeforge.errors import InputError
 from judgeforge.files import load_json
-
-_SETTINGS = "adapter_config.json"
 
 
 def find_bases(folders: Iterable[str]) -> tuple[str, ...]:
@@ -24,7 +23,7 @@ def find_bases(folders: Iterable[str]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     waiting = list(folders)
     while waiting:
-        settings = Path(waiting.pop()) / _SETTINGS
+        settings = Path(waiting.pop()) / ADAPTER_FILE
         if not settings.is_file():
             continue
         base = load_json(settings).get("base_model_name_or_path")
