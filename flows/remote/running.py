@@ -33,7 +33,7 @@ from flows.remote.snapshot import Snapshot, take_snapshot
 from judgeforge.errors import EnvironmentFault, InputError
 from judgeforge.params import Params, RunnerParams
 
-_POLL_S, _LISTEN_S = 2.0, 10.0
+_POLL_S, _LISTEN_S = 1.0, 10.0
 _CANCEL_S = 60.0
 _CANCEL_ASKING_S = 10.0
 SETTLE_S = _CANCEL_S + 30.0

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rented import Moto, Site, copy_infra, require_infra, run_moto
+from rented import Moto, Site, require_infra, run_moto
+from terraformed import copy_infra
 
 HERE = Path(__file__).parent
 

@@ -13,7 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from rented import INFRA, clean_environment, terraform
+from rented import INFRA, clean_environment
+from terraformed import terraform
 
 MACHINE = "i-0123456789abcdef0"
 _WAIT_S = 180.0
@@ -207,3 +208,19 @@ def run_flow(home: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
         with contextlib.suppress(ProcessLookupError):
             os.kill(int((home / "working").read_text()), 9)
+
+
+def run_script(script: str, *, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a script in bash, without this machine's own settings of the cloud."""
+    done = subprocess.run(
+        ["bash", "-c", script], env=clean_environment(**environment), text=True, capture_output=True, check=False
+    )
+    assert not check or done.returncode == 0, done.stderr
+    return done
+
+
+def write_stub(folder: Path, name: str, text: str) -> None:
+    """Write a command that stands in for another of its name on PATH."""
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+    (folder / name).chmod(0o755)

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rented import ARTIFACTS, IMAGE, REGION, ROOT, STATES, TERRAFORM, Moto, clean_environment, copy_infra
+from rented import ARTIFACTS, IMAGE, REGION, ROOT, STATES, TERRAFORM, Moto, clean_environment
 from rented import Site as Network
+from terraformed import copy_infra
 
 from flows.machines.detached import end_session, find_process
 from flows.machines.site import Site

@@ -10,11 +10,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import httpx
-import tenacity
 import yaml
+from flow_runs import ENDED, FlowRuns
 from front import Front
-from played import PlayedMachines, find_processes, wait_for
+from played import PlayedMachines, find_processes
 from raised import Folder
 from rented import ARTIFACTS, ROOT, Moto
 from rented import Site as Network
@@ -43,15 +42,9 @@ from prefect.blocks.notifications import CustomWebhookNotificationBlock
 data = {"subject": "{{subject}}", "body": "{{body}}"}
 CustomWebhookNotificationBlock(name="ops", url=sys.argv[1], json_data=data).save("ops")
 """
-_DEAD = ("COMPLETED", "FAILED", "CANCELLED", "CRASHED")
 
 
-def is_busy(error: BaseException) -> bool:
-    """Whether Prefect's server says that it has too much to do: on SQLite and two busy cores it does."""
-    return isinstance(error, httpx.HTTPStatusError) and error.response.status_code == httpx.codes.SERVICE_UNAVAILABLE
-
-
-class Installation:
+class Installation(FlowRuns):
     """Everything that a retraining on machines needs, with the project in git and workers for its flows.
 
     Args:
@@ -180,41 +173,6 @@ class Installation:
         """Start the weekly retraining by hand, as its schedule would; returns the flow run's id."""
         return self.start_flow("retrain/weekly")
 
-    def start_flow(self, deployment: str, **parameters: Any) -> str:
-        found = self._ask(f"deployments/name/{deployment}")
-        body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
-        return str(self._ask(f"deployments/{found['id']}/create_flow_run", body)["id"])
-
-    def list_handed(self) -> Counter[str]:
-        """Return how often each stage went to a machine and came back."""
-        wanted = {"flows": {"name": {"any_": ["reproduce"]}}, "flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}
-        return Counter(run["name"] for run in self._ask("flow_runs/filter", wanted))
-
-    @tenacity.retry(
-        retry=tenacity.retry_if_exception(is_busy), stop=tenacity.stop_after_delay(60), wait=tenacity.wait_fixed(1)
-    )
-    def _ask(self, path: str, body: Any = None) -> Any:
-        url = f"{self.prefect.address}/{path}"
-        answer = httpx.get(url, timeout=30) if body is None else httpx.post(url, json=body, timeout=30)
-        return answer.raise_for_status().json()
-
-    def read_state(self, run: str) -> str:
-        return str(self._ask(f"flow_runs/{run}")["state_type"])
-
-    def wait_until_ended(self, run: str, limit_s: float = 600) -> str:
-        def is_done() -> bool:
-            try:
-                return self.read_state(run) in _DEAD
-            except httpx.HTTPError:  # a test may have stopped the server
-                return False
-
-        wait_for(is_done, limit_s, self.describe)
-        return self.read_state(run)
-
-    def cancel(self, run: str) -> None:
-        body = {"state": {"type": "CANCELLING", "name": "Cancelling"}, "force": False}
-        self._ask(f"flow_runs/{run}/set_state", body)
-
     def find_flow(self, run: str) -> list[int]:
         """Return the processes in which a flow run is at work here."""
         import psutil
@@ -256,7 +214,7 @@ class Installation:
         The flow ``heal``, which Prefect starts when a run dies, is no run's: it listens for minutes, and ends.
         """
         heal = self._ask("deployments/name/heal/lost-runs")["id"]
-        alive = self._ask("flow_runs/filter", {"flow_runs": {"state": {"type": {"not_any_": list(_DEAD)}}}})
+        alive = self._ask("flow_runs/filter", {"flow_runs": {"state": {"type": {"not_any_": list(ENDED)}}}})
         own = [run for run in alive if not run["auto_scheduled"] and run["deployment_id"] != heal]
         runs = [f"flow run {run['name']}" for run in own]
         processes = [f"process {pid}" for machine in list(self.machines.processes) for pid in find_processes(machine)]

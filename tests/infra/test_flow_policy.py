@@ -13,19 +13,8 @@ import pytest
 from front import Call, Front, run_front
 from permissions import ACCOUNT, BOUNDARY, Need, Policy, listed, read_needs
 from raised import Folder, build_settings
-from rented import (
-    ARTIFACTS,
-    IMAGE,
-    REGION,
-    STATES,
-    Moto,
-    Site,
-    clean_environment,
-    copy_infra,
-    make_root,
-    run_moto,
-    terraform,
-)
+from rented import ARTIFACTS, IMAGE, REGION, STATES, Moto, Site, clean_environment, run_moto
+from terraformed import copy_infra, make_root, terraform
 
 from flows.logs import find_logger
 from flows.machines.aws import AwsCloud

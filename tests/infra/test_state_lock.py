@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from rented import STATES, Moto, Site, copy_infra, make_root
+from rented import STATES, Moto, Site
+from terraformed import copy_infra, make_root
 
 
 def test_a_second_apply_at_the_same_time_is_refused(tmp_path: Path, site: Site, moto: Moto) -> None:

@@ -6,7 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from rented import CHECKOV, ENVIRONMENT, INFRA, ROOT, Site, clean_environment, make_root, require_infra, terraform
+from rented import CHECKOV, ENVIRONMENT, INFRA, ROOT, Site, clean_environment, require_infra
+from terraformed import make_root, terraform
 
 MODULES = (
     "modules/gpu_runner/machine",

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rented import ARTIFACTS, Moto, Root, Site, make_root
+from rented import ARTIFACTS, Moto, Site
+from terraformed import Root, make_root
 
 MODES = {
     "group of spot machines": {"mode": "group", "spot": True},

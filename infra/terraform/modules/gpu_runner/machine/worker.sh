@@ -83,5 +83,5 @@ fi
 echo $$ >"$JUDGEFORGE_HOME/worker.pid"
 rm -f "$JUDGEFORGE_HOME/preparing"
 # A stage waits for the worker's next look, 10 s by default.
-export PREFECT_WORKER_QUERY_SECONDS="${PREFECT_WORKER_QUERY_SECONDS:-3}"
+export PREFECT_WORKER_QUERY_SECONDS="${PREFECT_WORKER_QUERY_SECONDS:-2}"
 exec prefect worker start --type process --pool "$pool" --limit 1 --name "judgeforge-$JUDGEFORGE_MACHINE"
