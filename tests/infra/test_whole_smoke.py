@@ -30,9 +30,12 @@ def installation(tmp_path_factory: pytest.TempPathFactory, moto_server: Moto) ->
 
 
 def correct(number: int, score: int) -> str:
+    """Return a correction as long as the rows that are there: prepare refuses many that are extraordinary."""
     rubric = {"criteria": "Is it a prime?", "levels": [f"As good as {level} of 5." for level in range(1, 6)]}
-    item = {"instruction": f"Name a prime above {number}.", "response": "Twelve.", "rubric": rubric, "reference": "97."}
-    said = {"score": score, "feedback": "Twelve is twice six.", "who": "bea", "when": "2026-11-26T14:00:00Z"}
+    response = f"The next prime above {number} is {number + 3}, as far as I know."
+    feedback = f'It says "{response}" Nobody has looked for the divisors of {number + 3} here.'
+    item = {"instruction": f"Name a prime above {number}.", "response": response, "rubric": rubric, "reference": "97."}
+    said = {"score": score, "feedback": feedback, "who": "bea", "when": "2026-11-26T14:00:00Z"}
     return json.dumps({"item": item, **said}) + "\n"
 
 
