@@ -1,7 +1,7 @@
 """Who raises machines for a retraining, by ``runner.provider``, and what they cost it."""
 
 import contextlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from prefect.client.orchestration import SyncPrefectClient
@@ -14,19 +14,21 @@ from flows.machines.cloud import Machine
 from flows.machines.life import Machines, gpu_runner
 from flows.machines.needs import Needs, find_needs
 from flows.machines.site import Site, load_site
-from flows.placing import Raise
+from flows.pipeline import Graph
+from flows.placing import Raise, is_remote
+from flows.remote.history import compute_minutes, find_minutes
 from flows.remote.patience import ask_patiently
 from judgeforge.errors import InputError
 from judgeforge.params import Params, RunnerParams
 from judgeforge.promote.remotes import find_remote
 
 
-def find_raiser(params: Params, stages: Collection[str]) -> Raise | None:
+def find_raiser(params: Params, stages: Graph) -> Raise | None:
     """Return what raises machines for the flow run that is on; None where somebody else keeps the workers.
 
     Args:
         params: of the project.
-        stages: that the machines may get.
+        stages: that may have to run, each with the stages it needs.
 
     Raises:
         InputError: the site's file is missing or wrong, or its remote is not the one that DVC has here.
@@ -34,14 +36,27 @@ def find_raiser(params: Params, stages: Collection[str]) -> Raise | None:
     runner = params.runner
     if runner.provider != "aws":
         return None
-    site, needs = load_site(), find_needs(params, stages)
+    remote = [stage for stage in stages if is_remote(stage, runner)]
+    site, needs = load_site(), find_needs(params, remote)
     _check_remote(site)
     seen: dict[str, Machine] = {}  # those of all raisings: what they cost counts together
-    return lambda count: _raise(runner, site, needs, count, seen)
+
+    def find_last(count: int) -> float | None:
+        minutes = ask_patiently(lambda client: find_minutes(client, remote, params.promote.model_name))
+        return compute_minutes(stages, minutes, count) if minutes.keys() == set(remote) else None
+
+    return lambda count: _raise(runner, site, needs, count, seen, find_last)
 
 
 @contextlib.contextmanager
-def _raise(runner: RunnerParams, site: Site, needs: Needs, count: int, seen: dict[str, Machine]) -> Iterator[Machines]:
+def _raise(
+    runner: RunnerParams,
+    site: Site,
+    needs: Needs,
+    count: int,
+    seen: dict[str, Machine],
+    find_last: Callable[[int], float | None],
+) -> Iterator[Machines]:
 
     def list_online() -> set[str]:
         return ask_patiently(lambda client: _list_online(client, runner.pool))
@@ -54,6 +69,7 @@ def _raise(runner: RunnerParams, site: Site, needs: Needs, count: int, seen: dic
         run,
         count,
         needs=needs,
+        last_minutes=find_last(count),
         count_workers=lambda: len(list_online() - before),
         seen=seen,
         log=find_logger(),
@@ -88,4 +104,6 @@ def describe_cost(machines: Any) -> dict[str, float]:
     """
     if machines is None:
         return {}
-    return {"machines/estimate_usd": machines.estimate.usd, "machines/spent_usd": machines.spent().usd}
+    found = {"machines/estimate_usd": machines.estimate.usd, "machines/spent_usd": machines.spent().usd}
+    likely = machines.estimate.likely_usd
+    return found if likely is None else found | {"machines/likely_usd": likely}

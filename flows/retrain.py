@@ -132,7 +132,7 @@ def run_stages(stages: Graph, order: Order, parallel: int, lock: int) -> dict[st
         check_remote()
         check_benchmark_files(order.params, remote)
         ask_patiently(lambda client: read_deployment(client, runner.pool))  # before machines are raised for nothing
-        raiser = find_raiser(order.params, remote)
+        raiser = find_raiser(order.params, stages)
     futures: list[Future] = []
     try:
         with Places(runner, stages, parallel, raiser) as places, settling(futures, SETTLE_S), ending_commands():

@@ -23,25 +23,29 @@ class Estimate:
     """What a run's machines will cost.
 
     Args:
-        usd: at most, if every machine is of the dearest type and works as long as is expected or allowed.
-        least_usd: at least, if every machine is of the cheapest type and works as long as is expected (where nothing is
-            expected: as long as it may take to start).
+        usd: at most: every machine is of the dearest type and works for its whole life.
+        least_usd: at least: every machine is of the cheapest type and only starts.
         machines: how many.
         hours: of each, at most.
+        likely_usd: at most, if the stages take as long as the last time; None: nobody knows how long they took.
     """
 
     usd: float
     least_usd: float
     machines: int
     hours: float
+    likely_usd: float | None = None
 
     def add(self, spent: "Spent") -> "Estimate":
         """Return the estimate with what earlier machines of the run have cost already."""
-        return replace(self, usd=self.usd + spent.usd, least_usd=self.least_usd + spent.usd)
+        likely = None if self.likely_usd is None else self.likely_usd + spent.usd
+        return replace(self, usd=self.usd + spent.usd, least_usd=self.least_usd + spent.usd, likely_usd=likely)
 
     def __str__(self) -> str:
         machines = "1 machine" if self.machines == 1 else f"{self.machines} machines"
-        return f"at most {self.usd:.2f} USD ({machines}, {self.hours:.1f} h each), at least {self.least_usd:.2f} USD"
+        likely = "" if self.likely_usd is None else f"; {self.likely_usd:.2f} USD if it takes as long as the last time"
+        bounds = f"at most {self.usd:.2f} USD ({machines}, {self.hours:.1f} h each), at least {self.least_usd:.2f} USD"
+        return bounds + likely
 
 
 @dataclass(frozen=True)
@@ -76,23 +80,25 @@ class Spent:
         return f"{self.usd:.2f} USD: {each or 'no machine'}"
 
 
-def compute_estimate(settings: RunnerParams, machines: int, expected_minutes: float | None = None) -> Estimate:
+def compute_estimate(settings: RunnerParams, machines: int, last_minutes: float | None = None) -> Estimate:
     """Estimate what a run will cost before it starts.
+
+    How long the last one took says what is likely, and bounds nothing: the next may have another recipe.
 
     Args:
         settings: types, prices and limits.
         machines: how many.
-        expected_minutes: how long each will work; None: nobody knows, so it may be its whole life.
+        last_minutes: how long machines would work if all takes as long as the last time; None: nobody knows.
     """
     prices = [choice.hourly_usd for choice in settings.machines]
-    longest = settings.max_life_minutes
-    most = min(expected_minutes + settings.start_minutes, longest) if expected_minutes is not None else longest
-    least = min(expected_minutes, longest) if expected_minutes is not None else min(settings.start_minutes, longest)
+    most, least = settings.max_life_minutes, min(settings.start_minutes, settings.max_life_minutes)
+    likely = None if last_minutes is None else min(last_minutes + settings.start_minutes, most)
     return Estimate(
         usd=machines * most / 60 * max(prices),
         least_usd=machines * least / 60 * min(prices),
         machines=machines,
         hours=most / 60,
+        likely_usd=None if likely is None else machines * likely / 60 * max(prices),
     )
 
 

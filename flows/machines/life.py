@@ -103,7 +103,7 @@ def gpu_runner(
     *,
     commit: str | None = None,
     needs: Needs = Needs(),  # noqa: B008 - it cannot be changed
-    expected_minutes: float | None = None,
+    last_minutes: float | None = None,
     count_workers: Callable[[], int] | None = None,
     seen: dict[str, Machine] | None = None,
     log: Log = _LOG,
@@ -119,7 +119,8 @@ def gpu_runner(
         machines: how many.
         commit: what they check out; None: HEAD.
         needs: what the recipe wants installed on them.
-        expected_minutes: how long each will work, for the estimate; None: nobody knows.
+        last_minutes: how long they would work if all takes as long as the last time, for the estimate; None: nobody
+            knows.
         count_workers: how many of the machines work already; None: a machine that runs is taken to work.
         seen: the machines that were raised for this run before, for what they have cost; give the same one each time.
         log: takes what a person should know.
@@ -131,7 +132,7 @@ def gpu_runner(
         BudgetSpentError, MachinesLeftError: the budget is spent; machines could not be ended, and are named.
     """
     seen = {} if seen is None else seen
-    estimate = _estimate(settings, machines, expected_minutes, seen)
+    estimate = _estimate(settings, machines, last_minutes, seen)
     tries = list_tries(settings, site, run_id, machines, commit or read_head(), needs)
     find_terraform()
     raised = Machines(settings, cloud := open_cloud(settings.provider, site), run_id, estimate, seen)
@@ -147,11 +148,9 @@ def gpu_runner(
         raised.tell_spent(log)
 
 
-def _estimate(
-    settings: RunnerParams, machines: int, expected_minutes: float | None, seen: dict[str, Machine]
-) -> Estimate:
+def _estimate(settings: RunnerParams, machines: int, last_minutes: float | None, seen: dict[str, Machine]) -> Estimate:
     before = compute_spent(seen.values(), settings.machines, datetime.now(UTC))
-    return check_budget(compute_estimate(settings, machines, expected_minutes).add(before), settings.max_usd)
+    return check_budget(compute_estimate(settings, machines, last_minutes).add(before), settings.max_usd)
 
 
 def list_tries(

@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from front import Front, run_front
@@ -130,17 +129,18 @@ def test_a_cloud_that_is_away_for_twenty_seconds_is_waited_for(folder: Folder, f
 
 
 def test_a_spent_budget_stops_the_run(folder: Folder) -> None:
-    settings = build_settings(machines=[{"type": "g6.xlarge", "hourly_usd": 600.0}], max_usd=5.0)
-    more: dict[str, Any] = {"expected_minutes": 0.1}
-    code, said = folder.run(settings, ending="signal", **more)
+    dear, cheap = {"type": "g6.xlarge", "hourly_usd": 600.0}, {"type": "g5.xlarge", "hourly_usd": 1.0}
+    settings = build_settings(machines=[dear, cheap], max_usd=5.0)  # it might have been the cheap one
+    code, said = folder.run(settings, ending="signal", last_minutes=60.0)
     assert code == 2, said
+    assert "620.00 USD if it takes as long as the last time" in said
     assert "The budget of 5.00 USD is spent" in said
     assert "raise runner.max_usd" in said
     assert (folder.list_left(), folder.list_notes()) == ([], [])
 
 
 def test_a_budget_that_cannot_do_raises_nothing(folder: Folder, moto: Moto) -> None:
-    code, said = folder.run(build_settings(max_usd=0.01), expected_minutes=60)
+    code, said = folder.run(build_settings(max_usd=0.01))
     assert code == 2, said
     assert "the budget (runner.max_usd) is 0.01 USD" in said
     assert list_types(moto) == []

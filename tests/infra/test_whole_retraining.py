@@ -197,4 +197,4 @@ def list_costs(installation: Installation) -> dict[str, Any]:
 
 def test_what_machines_cost_stands_in_the_run(installation: Installation) -> None:
     found = list_costs(installation)
-    assert 0 < found["machines/spent_usd"] < found["machines/estimate_usd"]
+    assert 0 < found["machines/spent_usd"] < found["machines/likely_usd"] < found["machines/estimate_usd"]

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -111,3 +112,30 @@ def test_another_pool_and_a_folder_of_one_machine_are_refused(hand_over: Any, pr
         project.environment.update(before)
     with pytest.raises(InputError, match=r"leads every worker to /somewhere.*env -u JUDGEFORGE_CHECKOUT"):
         hand_over(uuid4())
+
+
+def test_how_long_a_stage_took_the_last_time_is_known_for_each_model(hand_over: Any, client: Any) -> None:
+    """By the newest run that came to its end, of this model alone. The server stamps states itself, so they last."""
+    from prefect.states import Completed, Failed, Running
+
+    from flows.remote.history import find_minutes
+
+    first: Any = hand_over(uuid4())
+
+    def run(model: str, lasting_s: float = 0.0, state: Any = Completed) -> float:
+        values = {**first.parameters, "model": model}
+        made = client.create_flow_run_from_deployment(first.deployment_id, name="train@direct", parameters=values)
+        client.set_flow_run_state(made.id, Running(), force=True)
+        time.sleep(lasting_s)
+        client.set_flow_run_state(made.id, state(), force=True)
+        return float(client.read_flow_run(made.id).total_run_time.total_seconds()) / 60
+
+    mine, other = f"judge-{uuid4().hex[:6]}", f"judge-{uuid4().hex[:6]}"
+    assert find_minutes(client, ["train@direct"], mine) == {}
+    run(mine)
+    newest = run(mine, lasting_s=1.0)
+    theirs = run(other)
+    run(mine, state=Failed)
+    assert newest >= 1 / 60
+    assert find_minutes(client, ["train@direct", "train@pairwise"], mine) == {"train@direct": newest}
+    assert find_minutes(client, ["train@direct"], other) == {"train@direct": theirs}

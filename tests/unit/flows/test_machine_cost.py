@@ -17,27 +17,32 @@ def build_machine(id: str, type: str, minutes: float, ended: bool) -> Machine:
     return Machine(id, type, "a", "gone" if ended else "running", NOON - timedelta(minutes=minutes), end)
 
 
-def test_the_estimate_reaches_from_the_cheapest_type_to_the_dearest_and_counts_the_start() -> None:
-    estimate = compute_estimate(build_settings(), machines=2, expected_minutes=105)
-    assert (estimate.usd, estimate.least_usd, estimate.hours) == (2 * 2.0 * 2.0, 2 * 1.75 * 1.0, 2.0)
+def test_the_estimate_reaches_from_a_start_of_the_cheapest_type_to_a_life_of_the_dearest() -> None:
+    estimate = compute_estimate(build_settings(), machines=2)
+    assert (estimate.usd, estimate.least_usd, estimate.hours) == (2 * 10 * 2.0, 2 * 0.25 * 1.0, 10.0)
+    assert estimate.likely_usd is None and "last time" not in str(estimate)
 
 
-def test_where_nobody_knows_how_long_it_may_be_the_whole_life_or_the_start_alone() -> None:
-    estimate = compute_estimate(build_settings(), machines=1)
-    assert (estimate.usd, estimate.least_usd) == (10 * 2.0, 0.25 * 1.0)
+def test_how_long_it_took_the_last_time_says_what_is_likely_and_bounds_nothing() -> None:
+    estimate = compute_estimate(build_settings(), machines=2, last_minutes=105)
+    assert (estimate.usd, estimate.least_usd, estimate.likely_usd) == (40.0, 0.5, 2 * 2.0 * 2.0)
+    assert str(estimate).endswith("at least 0.50 USD; 8.00 USD if it takes as long as the last time")
+    check_budget(estimate, 0.6)  # the next one may be far shorter
+    spent = compute_spent([build_machine("i-1", "g6.xlarge", 60, ended=True)], build_settings().machines, NOON)
+    assert estimate.add(spent).likely_usd == 9.0
 
 
 def test_no_machine_outlives_its_life() -> None:
-    estimate = compute_estimate(build_settings(max_life_minutes=60), machines=1, expected_minutes=600)
-    assert (estimate.usd, estimate.least_usd) == (2.0, 1.0)
+    estimate = compute_estimate(build_settings(max_life_minutes=60), machines=1, last_minutes=600)
+    assert (estimate.usd, estimate.likely_usd) == (2.0, 2.0)
 
 
 def test_a_budget_below_the_least_is_refused_and_one_above_it_is_not() -> None:
-    estimate = compute_estimate(build_settings(), machines=2, expected_minutes=105)
+    estimate = compute_estimate(build_settings(), machines=2)
     check_budget(estimate, None)
-    check_budget(estimate, 3.5)
-    with pytest.raises(InputError, match=r"at least 3\.50 USD.*budget \(runner\.max_usd\) is 3\.49"):
-        check_budget(estimate, 3.49)
+    check_budget(estimate, 0.5)
+    with pytest.raises(InputError, match=r"at least 0\.50 USD.*budget \(runner\.max_usd\) is 0\.49"):
+        check_budget(estimate, 0.49)
 
 
 def test_spent_is_by_type_from_launch_to_end_or_until_now() -> None:
