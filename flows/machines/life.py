@@ -119,8 +119,7 @@ def gpu_runner(
         machines: how many.
         commit: what they check out; None: HEAD.
         needs: what the recipe wants installed on them.
-        last_minutes: how long they would work if all takes as long as the last time, for the estimate; None: nobody
-            knows.
+        last_minutes: how long they work if all takes as long as the last time, for the estimate; None: nobody knows.
         count_workers: how many of the machines work already; None: a machine that runs is taken to work.
         seen: the machines that were raised for this run before, for what they have cost; give the same one each time.
         log: takes what a person should know.

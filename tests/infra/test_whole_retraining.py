@@ -109,12 +109,12 @@ def begin_first(installation: Installation) -> str:
 
 def test_a_worker_killed_in_mid_training(installation: Installation) -> None:
     run = begin(installation, 13)
-    wait_for(is_at(installation, 15), what=installation.describe)
+    wait_for(is_at(installation, 20), what=installation.describe)
     installation.machines.kill_worker(find_machine(installation, "train-direct"))
     assert installation.wait_until_ended(run) == "COMPLETED", installation.describe()
     what = "worker and its stage killed (`kill -9`) in mid-training"
-    twice = record(installation, what, "went on from the last checkpoint in the remote, on the other machine")
-    assert twice < 15, "it began anew"
+    record(installation, what, "went on from the last checkpoint in the remote, on the other machine")
+    assert installation.count("train-direct")["1"] == 1, "it began anew"
 
 
 def test_the_flow_killed(installation: Installation) -> None:

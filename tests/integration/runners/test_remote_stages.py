@@ -19,7 +19,7 @@ SLOW = {"train-direct": {"steps": 12, "step_s": 1.0}, "train-pairwise": {"steps"
 
 
 def finish(flow: "subprocess.Popen[str]", code: int = 0) -> str:
-    output, _ = flow.communicate(timeout=500)
+    output, _ = flow.communicate(timeout=900)
     assert flow.returncode == code, output[-5000:]
     return output
 

@@ -84,7 +84,7 @@ def test_a_killed_starter_leaves_the_program_at_work_and_a_note_by_which_it_is_e
 
 def test_a_program_that_takes_too_long_is_asked_to_end(tmp_path: Path) -> None:
     command = [sys.executable, "-c", SLOW]
-    ended = run_detached(command, tmp_path, tmp_path / "output", os.environ, tmp_path / "note.json", 1)
+    ended = run_detached(command, tmp_path, tmp_path / "output", os.environ, tmp_path / "note.json", 5)
     assert ended.timed_out
     assert (tmp_path / "finished").exists()
 
