@@ -9,10 +9,18 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
+import tenacity
 
 _START_S = 180
+_BUSY_S = 60
+
+
+def _is_busy(error: BaseException) -> bool:
+    """Whether the server says that it has too much to do: on SQLite and two busy cores it does."""
+    return isinstance(error, httpx.HTTPStatusError) and error.response.status_code == httpx.codes.SERVICE_UNAVAILABLE
 
 
 class PrefectServer:
@@ -53,6 +61,19 @@ class PrefectServer:
                 return
             assert self._process.poll() is None and time.monotonic() < deadline, self._log.read_text()[-3000:]
             time.sleep(0.3)
+
+    @tenacity.retry(
+        retry=tenacity.retry_if_exception(_is_busy),
+        stop=tenacity.stop_after_delay(_BUSY_S),
+        wait=tenacity.wait_fixed(1),
+        reraise=True,
+    )
+    def ask(self, path: str, body: Any = None) -> Any:
+        """Read ``path``, or send ``body`` there, and return the answer; asked again while the server is too busy."""
+        url = f"{self.address}/{path}"
+        answer = httpx.get(url, timeout=30) if body is None else httpx.post(url, json=body, timeout=30)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
 
     def stop(self) -> None:
         """Kill it, as a power cut would."""

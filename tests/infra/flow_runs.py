@@ -5,17 +5,11 @@ from collections import Counter
 from typing import Any
 
 import httpx
-import tenacity
 from played import wait_for
 
 from tests.prefect_server import PrefectServer
 
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "CRASHED")
-
-
-def is_busy(error: BaseException) -> bool:
-    """Whether Prefect's server says that it has too much to do: on SQLite and two busy cores it does."""
-    return isinstance(error, httpx.HTTPStatusError) and error.response.status_code == httpx.codes.SERVICE_UNAVAILABLE
 
 
 class FlowRuns(ABC):
@@ -31,25 +25,17 @@ class FlowRuns(ABC):
         """Return the logs' ends."""
 
     def start_flow(self, deployment: str, **parameters: Any) -> str:
-        found = self._ask(f"deployments/name/{deployment}")
+        found = self.prefect.ask(f"deployments/name/{deployment}")
         body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
-        return str(self._ask(f"deployments/{found['id']}/create_flow_run", body)["id"])
+        return str(self.prefect.ask(f"deployments/{found['id']}/create_flow_run", body)["id"])
 
     def list_handed(self) -> Counter[str]:
         """Return how often each stage went to a machine and came back."""
         wanted = {"flows": {"name": {"any_": ["reproduce"]}}, "flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}
-        return Counter(run["name"] for run in self._ask("flow_runs/filter", wanted))
-
-    @tenacity.retry(
-        retry=tenacity.retry_if_exception(is_busy), stop=tenacity.stop_after_delay(60), wait=tenacity.wait_fixed(1)
-    )
-    def _ask(self, path: str, body: Any = None) -> Any:
-        url = f"{self.prefect.address}/{path}"
-        answer = httpx.get(url, timeout=30) if body is None else httpx.post(url, json=body, timeout=30)
-        return answer.raise_for_status().json()
+        return Counter(run["name"] for run in self.prefect.ask("flow_runs/filter", wanted))
 
     def read_state(self, run: str) -> str:
-        return str(self._ask(f"flow_runs/{run}")["state_type"])
+        return str(self.prefect.ask(f"flow_runs/{run}")["state_type"])
 
     def wait_until_ended(self, run: str, limit_s: float = 600) -> str:
         def is_done() -> bool:
@@ -63,4 +49,4 @@ class FlowRuns(ABC):
 
     def cancel(self, run: str) -> None:
         body = {"state": {"type": "CANCELLING", "name": "Cancelling"}, "force": False}
-        self._ask(f"flow_runs/{run}/set_state", body)
+        self.prefect.ask(f"flow_runs/{run}/set_state", body)

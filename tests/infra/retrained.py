@@ -213,8 +213,8 @@ class Installation(FlowRuns):
 
         The flow ``heal``, which Prefect starts when a run dies, is no run's: it listens for minutes, and ends.
         """
-        heal = self._ask("deployments/name/heal/lost-runs")["id"]
-        alive = self._ask("flow_runs/filter", {"flow_runs": {"state": {"type": {"not_any_": list(ENDED)}}}})
+        heal = self.prefect.ask("deployments/name/heal/lost-runs")["id"]
+        alive = self.prefect.ask("flow_runs/filter", {"flow_runs": {"state": {"type": {"not_any_": list(ENDED)}}}})
         own = [run for run in alive if not run["auto_scheduled"] and run["deployment_id"] != heal]
         runs = [f"flow run {run['name']}" for run in own]
         processes = [f"process {pid}" for machine in list(self.machines.processes) for pid in find_processes(machine)]

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-import httpx
 import pytest
 
 from flows.remote.handing import name_tag
@@ -33,7 +32,7 @@ CustomWebhookNotificationBlock(name="ops", url=sys.argv[1], json_data=data).save
 def read_states(server: PrefectServer) -> dict[str, str]:
     """Return the state of every run of the flow ``retrain``, by the process's project."""
     chosen = {"flows": {"name": {"any_": ["retrain"]}}}
-    found = httpx.post(f"{server.address}/flow_runs/filter", json=chosen).raise_for_status().json()
+    found = server.ask("flow_runs/filter", chosen)
     return {run["id"]: run["state_type"] for run in found}
 
 
@@ -56,20 +55,20 @@ def wait_for_new(project: Project, before: set[str]) -> set[str]:
 
 def create_run(server: PrefectServer, flow: str, state: str, tags: Sequence[str] = ()) -> str:
     """Create a run that sends no heartbeats, as of a flow started by hand with other settings."""
-    number = httpx.post(f"{server.address}/flows/", json={"name": flow}).raise_for_status().json()["id"]
+    number = server.ask("flows/", {"name": flow})["id"]
     body = {"flow_id": number, "state": {"type": state, "name": state.title()}, "tags": list(tags)}
-    return str(httpx.post(f"{server.address}/flow_runs/", json=body).raise_for_status().json()["id"])
+    return str(server.ask("flow_runs/", body)["id"])
 
 
 def send_sign(server: PrefectServer, run: str) -> None:
     """Send one sign of a run's life."""
     sign = {"occurred": datetime.now(UTC).isoformat(), "event": "prefect.flow-run.heartbeat", "id": str(uuid4())}
     sign |= {"resource": {"prefect.resource.id": f"prefect.flow-run.{run}"}, "payload": {}}
-    httpx.post(f"{server.address}/events", json=[sign]).raise_for_status()
+    server.ask("events", [sign])
 
 
 def read_state(server: PrefectServer, run: str) -> str:
-    return str(httpx.get(f"{server.address}/flow_runs/{run}").raise_for_status().json()["state_type"])
+    return str(server.ask(f"flow_runs/{run}")["state_type"])
 
 
 def deploy_healing(project: Project, hook: str) -> Worker:

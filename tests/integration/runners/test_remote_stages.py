@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-import httpx
 import pytest
 
 from flows.remote.progress import name_artifact
@@ -33,14 +32,14 @@ def has_step(project: Project, stage: str, step: int) -> bool:
 
 
 def is_synced(project: Project) -> bool:
-    listed = httpx.post(f"{project.server.address}/artifacts/filter", json={}).json()
+    listed = project.server.ask("artifacts/filter", {})
     return any(entry["key"] == name_artifact(name_model(project.path), "train@direct") for entry in listed)
 
 
 def list_runs(project: Project, flow: str) -> list[dict[str, str]]:
     began = {"after_": project.began}  # tests share a server, and one leaves a killed run behind
     chosen = {"flows": {"name": {"any_": [flow]}}, "flow_runs": {"expected_start_time": began}}
-    return list(httpx.post(f"{project.server.address}/flow_runs/filter", json=chosen).json())
+    return list(project.server.ask("flow_runs/filter", chosen))
 
 
 def list_alive(project: Project) -> list[str]:
