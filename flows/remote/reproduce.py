@@ -54,9 +54,7 @@ def reproduce(
         _refuse_on_an_ending_machine()
         with hold_checkout() as lock, ending_commands():
             restore_snapshot(snapshot, KEPT, lock)
-            pulled = [*(name for name in snapshot.files if name.endswith(".dvc")), *snapshot.bases]
-            if pulled:
-                _must(_run(lock, "pull", *pulled), "pull")
+            pull_beside(snapshot, lock)
             claim_progress(stage)
             key = name_artifact(model, stage)
             fetch_progress(key, find_logger())
@@ -66,6 +64,21 @@ def reproduce(
     except JudgeforgeError as error:
         return Failed(message=write_error(error))
     return Completed(message=f"{stage} is in the remote.")
+
+
+def pull_beside(snapshot: Snapshot, lock: int) -> None:
+    """Pull what a stage reads beside the outputs of stages that it needs: data of one's own, and adapters' bases.
+
+    Args:
+        snapshot: of the flow's project, restored here.
+        lock: file descriptor of the checkout's lock.
+
+    Raises:
+        EnvironmentFault: that fails.
+    """
+    pulled = [*(name for name in snapshot.files if name.endswith(".dvc")), *snapshot.bases]
+    if pulled:
+        _must(_run(lock, "pull", *pulled), "pull")
 
 
 def _refuse_on_an_ending_machine() -> None:

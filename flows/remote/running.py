@@ -67,7 +67,7 @@ def prepare_stage(stage: str, order: Order, log: Log) -> Snapshot:
         EnvironmentFault: the inputs could not be pushed.
     """
     snapshot = take_snapshot(stage, order.graph)
-    _push_inputs(stage, order.graph, snapshot, log)
+    push_inputs(stage, order.graph, snapshot, log)
     return snapshot
 
 
@@ -105,7 +105,12 @@ def run_remotely(
     _judge(stage, run)
 
 
-def _push_inputs(stage: str, graph: Graph, snapshot: Snapshot, log: Log) -> None:
+def push_inputs(stage: str, graph: Graph, snapshot: Snapshot, log: Log) -> None:
+    """Push what a stage needs.
+
+    Raises:
+        EnvironmentFault: that fails.
+    """
     pointers = [name for name in snapshot.files if name.endswith(".dvc")]
     targets = [*sorted(graph.get(stage, ())), *snapshot.bases, *pointers]
     if not targets:

@@ -3,7 +3,7 @@
 import hashlib
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,7 +28,7 @@ class Snapshot(BaseModel):
     Args:
         commit: of the code, as 40 hexadecimal digits.
         files: path to text, of the files of DVC and the parameters, which may differ from the commit's.
-        bases: outputs of stages that the stage reads though dvc.yaml does not list them (``find_bases``).
+        bases: stages whose outputs the stage reads though dvc.yaml does not list them (``find_bases``).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -64,11 +64,23 @@ def take_snapshot(stage: str, graph: Graph) -> Snapshot:
     names = {name for name in [PARAMS, *pointers, *changed] if Path(name).is_file()} - {LOCK}
     files = {name: read_text(Path(name)) for name in sorted(names)}
     lock = _cut_lock({name for name in find_upstream(graph, stage) if not name.endswith(_POINTER)})
-    known = yaml.safe_load(lock)["stages"]
-    outs = [out["path"] for need in graph.get(stage, ()) if need in known for out in known[need].get("outs", ())]
-    return Snapshot(
-        commit=ask_git("rev-parse", "HEAD").strip(), files=files | {LOCK: lock}, bases=find_bases(sorted(outs))
-    )
+    makers = {
+        out["path"]: name for name, entry in yaml.safe_load(lock)["stages"].items() for out in entry.get("outs", ())
+    }
+    outs = sorted(path for path, name in makers.items() if name in graph.get(stage, ()))
+    bases = {_find_maker(base, makers) for base in find_bases(outs) if f"{base}{_POINTER}" not in files}
+    commit = ask_git("rev-parse", "HEAD").strip()
+    return Snapshot(commit=commit, files=files | {LOCK: lock}, bases=tuple(sorted(bases)))
+
+
+def _find_maker(base: str, makers: Mapping[str, str]) -> str:
+    """Return the stage that makes a model. DVC's targets are then all of one kind: mixed, it leaves paths out."""
+    if base not in makers:
+        raise InputError(
+            f"An adapter is for the model {base}, which no stage that it comes from makes, and DVC does not track.",
+            f"run 'dvc add {base}', and train the adapter again if it was for another one.",
+        )
+    return makers[base]
 
 
 def restore_snapshot(snapshot: Snapshot, kept: Iterable[str], lock: int) -> None:

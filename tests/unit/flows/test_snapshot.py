@@ -9,7 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from flows.remote import snapshot
-from judgeforge.errors import EnvironmentFault
+from judgeforge.errors import EnvironmentFault, InputError
 
 WHOLE = yaml.safe_dump({"schema": "2.0", "stages": {"base": {"cmd": "b"}, "prepare": {"cmd": "p"}, "side": {}}})
 
@@ -71,7 +71,25 @@ def test_a_stage_travels_with_its_data_pointers_and_with_what_its_adapter_is_for
         "evaluate@direct": {"train@direct", "collections/own.dvc"},
     }
     taken = snapshot.take_snapshot("evaluate@direct", graph)
-    assert taken.bases == ("models/base",)
+    assert taken.bases == ("base",)
     assert "collections/own.dvc" in taken.files
     assert yaml.safe_load(taken.files["dvc.lock"])["stages"] == stages
     assert snapshot.take_snapshot("train@direct", graph).bases == ()
+
+
+def test_a_base_that_is_in_no_stage_travels_by_its_own_pointer_or_is_refused(tmp_path: Path) -> None:
+    stages = {"train@direct": {"cmd": "t", "outs": [{"path": "models/direct"}]}}
+    Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
+    Path("params.yaml").write_text("{}\n")
+    Path(".gitignore").write_text("/models/*/\n/dvc.lock\n")
+    for name in ("models/own/config.json", "models/direct/adapter_config.json"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(json.dumps({"base_model_name_or_path": "models/own"}))
+    for command in (["init"], ["add", "-A"], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-m", "Begin"]):
+        subprocess.run(["git", *command], check=True, capture_output=True)
+    graph = {"train@direct": set[str](), "evaluate@direct": {"train@direct"}}
+    with pytest.raises(InputError, match=r"the model models/own, which no stage .* Remedy: run 'dvc add models/own'"):
+        snapshot.take_snapshot("evaluate@direct", graph)
+    Path("models/own.dvc").write_text("outs: []\n")
+    taken = snapshot.take_snapshot("evaluate@direct", graph)
+    assert (taken.bases, "models/own.dvc" in taken.files) == ((), True)
