@@ -15,7 +15,7 @@ import httpx
 import tenacity
 
 _START_S = 180
-_BUSY_S = 60
+_BUSY_S, _ANSWER_S = 60, 120
 
 
 def _is_busy(error: BaseException) -> bool:
@@ -71,7 +71,7 @@ class PrefectServer:
     def ask(self, path: str, body: Any = None) -> Any:
         """Read ``path``, or send ``body`` there, and return the answer; asked again while the server is too busy."""
         url = f"{self.address}/{path}"
-        answer = httpx.get(url, timeout=30) if body is None else httpx.post(url, json=body, timeout=30)
+        answer = httpx.get(url, timeout=_ANSWER_S) if body is None else httpx.post(url, json=body, timeout=_ANSWER_S)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
