@@ -50,7 +50,7 @@ def commit(why: str) -> None:
 
 def retrain(*settings: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", CODE, *settings], capture_output=True, text=True, check=False, timeout=500
+        [sys.executable, "-c", CODE, *settings], capture_output=True, text=True, check=False, timeout=900
     )
     return f"{done.returncode}\n{done.stdout}{done.stderr}"
 
