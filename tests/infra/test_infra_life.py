@@ -128,7 +128,8 @@ def test_a_cloud_that_is_away_for_twenty_seconds_is_waited_for(folder: Folder, f
     assert (folder.list_left(), folder.list_notes()) == ([], [])
 
 
-def test_a_spent_budget_stops_the_run(folder: Folder) -> None:
+def test_a_spent_budget_stops_the_run(tmp_path: Path, moto: Moto, site: Site, front: Front) -> None:
+    folder = Folder(tmp_path / "flow", moto, site, front.address, mode="instance")  # it takes the first type
     dear, cheap = {"type": "g6.xlarge", "hourly_usd": 600.0}, {"type": "g5.xlarge", "hourly_usd": 1.0}
     settings = build_settings(machines=[dear, cheap], max_usd=5.0)  # it might have been the cheap one
     code, said = folder.run(settings, ending="signal", last_minutes=60.0)
