@@ -56,7 +56,7 @@ def check_remote() -> None:
     Raises:
         InputError: it has none.
     """
-    if not ask_dvc("remote", "default").strip():
+    if not any(line.endswith("(default)") for line in map(str.rstrip, ask_dvc("remote", "list").splitlines())):
         raise InputError(
             "DVC has no default remote, and workers get their inputs from there.", "run 'dvc remote add -d'."
         )
