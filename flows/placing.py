@@ -11,7 +11,7 @@ from prefect.settings import get_current_settings
 from flows.commands import is_stopping
 from flows.machines.closing import MachinesLeftError
 from flows.machines.raising import NoWorkersError
-from flows.pipeline import Graph, ask_dvc
+from flows.pipeline import Graph
 from judgeforge.errors import EnvironmentFault, InputError, JudgeforgeError
 from judgeforge.params import HEARTBEAT_S, RunnerParams
 
@@ -47,18 +47,6 @@ def check_places(runner: RunnerParams) -> None:
         raise InputError(
             f"runner.provider is {runner.provider}, but no Prefect server is named that workers could ask.",
             "set PREFECT_API_URL, or set runner.provider to none.",
-        )
-
-
-def check_remote() -> None:
-    """Check that DVC has a default remote, by which alone inputs and results travel.
-
-    Raises:
-        InputError: it has none.
-    """
-    if not any(line.endswith("(default)") for line in map(str.rstrip, ask_dvc("remote", "list").splitlines())):
-        raise InputError(
-            "DVC has no default remote, and workers get their inputs from there.", "run 'dvc remote add -d'."
         )
 
 

@@ -20,15 +20,15 @@ from flows.remote.history import compute_minutes, find_minutes
 from flows.remote.patience import ask_patiently
 from judgeforge.errors import InputError
 from judgeforge.params import Params, RunnerParams
-from judgeforge.promote.remotes import find_remote
 
 
-def find_raiser(params: Params, stages: Graph) -> Raise | None:
+def find_raiser(params: Params, stages: Graph, remote_url: str) -> Raise | None:
     """Return what raises machines for the flow run that is on; None where somebody else keeps the workers.
 
     Args:
         params: of the project.
         stages: that may have to run, each with the stages it needs.
+        remote_url: of DVC's default remote here.
 
     Raises:
         InputError: the site's file is missing or wrong, or its remote is not the one that DVC has here.
@@ -38,7 +38,7 @@ def find_raiser(params: Params, stages: Graph) -> Raise | None:
         return None
     remote = [stage for stage in stages if is_remote(stage, runner)]
     site, needs = load_site(), find_needs(params, remote)
-    _check_remote(site)
+    _check_remote(site, remote_url)
     seen: dict[str, Machine] = {}  # those of all raisings: what they cost counts together
 
     def find_last(count: int) -> float | None:
@@ -77,8 +77,7 @@ def _raise(
         yield machines
 
 
-def _check_remote(site: Site) -> None:
-    here = find_remote(None).url
+def _check_remote(site: Site, here: str) -> None:
     if here.rstrip("/") != site.remote_url.rstrip("/"):
         raise InputError(
             f"DVC's remote here is {here}, and that of the machines {site.remote_url}: results would not come back.",

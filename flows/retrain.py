@@ -23,7 +23,7 @@ from flows.machines.cost import BudgetSpentError
 from flows.notify import TELL, link_run, notify
 from flows.order import Future, run_in_order, settling
 from flows.pipeline import Graph, find_stale_stages, load_graph, select_stages
-from flows.placing import Places, check_places, check_remote, is_remote
+from flows.placing import Places, check_places, is_remote
 from flows.promote import AWAITED, promote_judge, seek_approval
 from flows.raising import describe_cost, find_raiser
 from flows.remote.benchmarks import check_benchmark_files
@@ -43,6 +43,7 @@ from judgeforge.errors import JudgeforgeError
 from judgeforge.lineage import describe_lineage, find_out
 from judgeforge.params import load_params
 from judgeforge.progress import say
+from judgeforge.promote.remotes import find_remote
 from judgeforge.servers import check_server
 from judgeforge.stage import DEBUG_VARIABLE
 from judgeforge.stage import run_stage as run_program
@@ -129,10 +130,10 @@ def run_stages(stages: Graph, order: Order, parallel: int, lock: int) -> dict[st
     runner = order.params.runner
     raiser = None
     if remote := [stage for stage in stages if is_remote(stage, runner)]:
-        check_remote()
+        url = find_remote(None).url  # by which alone inputs and results travel
         check_benchmark_files(order.params, remote)
         ask_patiently(lambda client: read_deployment(client, runner.pool))  # before machines are raised for nothing
-        raiser = find_raiser(order.params, stages)
+        raiser = find_raiser(order.params, stages, url)
     futures: list[Future] = []
     try:
         with Places(runner, stages, parallel, raiser) as places, settling(futures, SETTLE_S), ending_commands():

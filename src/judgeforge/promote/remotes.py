@@ -50,7 +50,8 @@ def find_remote(name: str | None) -> Remote:
     chosen = name or settings.get("core.remote")
     if not chosen:
         raise InputError(
-            "DVC has no default remote.", "add one ('dvc remote add --default NAME URL'), or name it in promote.remote."
+            "DVC has no default remote.",
+            "add one ('dvc remote add --default NAME URL'); for weights alone, promote.remote may name another.",
         )
     url = settings.get(f"remote.{chosen}.url")
     if url is None:

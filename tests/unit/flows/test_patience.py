@@ -117,13 +117,9 @@ def test_what_ends_stages_is_not_asked_for_longer_than_it_may_take(server: Faili
 
 @pytest.fixture
 def _machines_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder with DVC's remote and the site's file, as a flow that raises machines needs them."""
+    """A folder with the site's file, as a flow that raises machines needs it."""
     monkeypatch.chdir(tmp_path)
     site = build_site()
-    (tmp_path / ".dvc").mkdir()
-    (tmp_path / ".dvc/config").write_text(
-        f"[core]\n    no_scm = true\n    remote = far\n['remote \"far\"']\n    url = {site.remote_url}\n"
-    )
     (tmp_path / "site.json").write_text(site.model_dump_json())
     monkeypatch.setenv("JUDGEFORGE_SITE", str(tmp_path / "site.json"))
 
@@ -131,7 +127,7 @@ def _machines_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_machines_settings")
 def test_a_server_that_restarts_while_machines_are_asked_for_is_waited_for(server: Failing) -> None:
     params = load_params(ROOT / "params.yaml").model_copy(update={"runner": build_settings(max_usd=0.01)})
-    raise_machines = find_raiser(params, {"train@direct": set()})
+    raise_machines = find_raiser(params, {"train@direct": set()}, build_site().remote_url)
     assert raise_machines is not None
     server.failures = 2
     with pytest.raises(InputError, match="the budget"), raise_machines(1):  # what is checked next

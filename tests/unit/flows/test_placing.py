@@ -2,8 +2,6 @@
 
 import concurrent.futures
 import contextlib
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +11,9 @@ import yaml
 
 from flows.machines.closing import MachinesLeftError
 from flows.machines.raising import NoWorkersError
-from flows.placing import Places, check_remote, is_remote, measure_width
+from flows.placing import Places, is_remote, measure_width
 from flows.remote.progress import FOLDERS, HOME
-from judgeforge.errors import EnvironmentFault, InputError
+from judgeforge.errors import EnvironmentFault
 from judgeforge.params import RunnerParams, load_params
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -210,16 +208,3 @@ def test_whatever_a_stage_keeps_of_its_work_lies_where_it_is_sent_from() -> None
         found += [words[words.index(option) + 1] for option in ("--checkpoints", "--journal") if option in words]
     assert len(found) >= 4
     assert {str(Path(path).parent) for path in found} == {str(HOME / name) for name in FOLDERS}
-
-
-def test_a_project_without_a_default_remote_is_told_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def dvc(*arguments: str) -> None:
-        subprocess.run([sys.executable, "-m", "dvc", *arguments], check=True, capture_output=True)
-
-    monkeypatch.chdir(tmp_path)
-    dvc("init", "--no-scm")
-    dvc("remote", "add", "storage", str(tmp_path / "remote"))
-    with pytest.raises(InputError, match=r"no default remote.* Remedy: run 'dvc remote add -d'"):
-        check_remote()
-    dvc("remote", "default", "storage")
-    check_remote()
